@@ -1,0 +1,77 @@
+// The names of things: a prefix for people, a brand for the compiler, 128 bits in base 32 (TypeID form).
+// Nothing here makes an id at random; whoever has a source of randomness passes its bytes to `encodeId`.
+import { z } from "zod";
+
+export const ID_PREFIXES = {
+  user: "usr",
+  session: "ses",
+  event: "evt",
+  slot: "slt",
+  reservation: "rsv",
+  waitlistEntry: "wle",
+  command: "cmd",
+} as const;
+
+export type IdKind = keyof typeof ID_PREFIXES;
+
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+const SUFFIX = "[0-7][0-9a-hjkmnp-tv-z]{25}";
+
+/** Length of the part behind the underscore: 26 characters carry 130 bits, of which 128 are used. */
+export const ID_SUFFIX_LENGTH = 26;
+
+const idSchema = <Brand extends string>(prefix: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^${prefix}_${SUFFIX}$`), `must be an id of the form ${prefix}_…`)
+    .brand<Brand>();
+
+export const UserId = idSchema<"UserId">(ID_PREFIXES.user);
+export const SessionId = idSchema<"SessionId">(ID_PREFIXES.session);
+export const EventId = idSchema<"EventId">(ID_PREFIXES.event);
+export const SlotId = idSchema<"SlotId">(ID_PREFIXES.slot);
+export const ReservationId = idSchema<"ReservationId">(ID_PREFIXES.reservation);
+export const CommandId = idSchema<"CommandId">(ID_PREFIXES.command);
+
+export type UserId = z.infer<typeof UserId>;
+export type SessionId = z.infer<typeof SessionId>;
+export type EventId = z.infer<typeof EventId>;
+export type SlotId = z.infer<typeof SlotId>;
+export type ReservationId = z.infer<typeof ReservationId>;
+export type CommandId = z.infer<typeof CommandId>;
+
+export interface IdOf {
+  user: UserId;
+  session: SessionId;
+  event: EventId;
+  slot: SlotId;
+  reservation: ReservationId;
+  waitlistEntry: string;
+  command: CommandId;
+}
+
+/** Writes 16 bytes as an id of the given kind. The first bytes are the most significant: UUIDv7 bytes sort by time. */
+export function encodeId<Kind extends IdKind>(kind: Kind, bytes: Uint8Array): IdOf[Kind] {
+  if (bytes.length !== 16) throw new RangeError(`an id takes 16 bytes, not ${bytes.length}`);
+  let suffix = "";
+  let carried = 0;
+  let carriedBits = 2; // 130 − 128: the first character carries only three bits of value
+  for (const byte of bytes) {
+    carried = (carried << 8) | byte;
+    carriedBits += 8;
+    while (carriedBits >= 5) {
+      carriedBits -= 5;
+      suffix += ALPHABET.charAt((carried >>> carriedBits) & 31);
+    }
+    carried &= (1 << carriedBits) - 1;
+  }
+  return `${ID_PREFIXES[kind]}_${suffix}` as IdOf[Kind];
+}
+
+/**
+ * The reservation that a command makes bears the command's own bits, so that `decide` needs no randomness and
+ * a command applied again names the same reservation.
+ */
+export function reservationIdOf(command: CommandId): ReservationId {
+  return `${ID_PREFIXES.reservation}${command.slice(ID_PREFIXES.command.length)}` as ReservationId;
+}

@@ -1,0 +1,11 @@
+// Everything the other packages may know of the rules.
+export * from "./batch.ts";
+export * from "./commands.ts";
+export * from "./decide.ts";
+export * from "./event.ts";
+export * from "./ids.ts";
+export * from "./limits.ts";
+export * from "./outcomes.ts";
+export * from "./reservation.ts";
+export * from "./state.ts";
+export * from "./time.ts";

@@ -1,0 +1,188 @@
+// Commands outside the queue: those that were promised to somebody and have not ended, and how the others ended.
+// Used by gateways, which answer, and by sweeps, which send again. Changes no inventory.
+import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
+import { SETTLE_GRACE_MS } from "@holdfast/domain";
+import type pg from "pg";
+
+type Queryable = Pick<pg.Pool, "query">;
+
+const ms = (column: string): string => `round(date_part('epoch', ${column}) * 1000)`;
+
+export interface AcceptedCommand {
+  readonly command: Command;
+  /** Its number in the event's queue, when that is known. */
+  readonly ticket: number | null;
+}
+
+/** A command as far as anybody can be told of it. */
+export interface CommandRecord {
+  readonly id: CommandId;
+  readonly type: string;
+  readonly eventId: EventId;
+  readonly userId: UserId | null;
+  readonly submittedAt: EpochMs;
+  readonly finishedAt: EpochMs | null;
+  /** Null while it has not ended. */
+  readonly outcome: Outcome | null;
+  readonly ticket: number | null;
+}
+
+/**
+ * Keeps commands until they end. Those that have ended already, or are kept already, are left as they are; a race
+ * with the worker may keep one that has just ended: the sweep sees to it.
+ */
+export async function acceptCommands(db: Queryable, accepted: readonly AcceptedCommand[]): Promise<void> {
+  await db.query({
+    name: "accept-commands",
+    text: `INSERT INTO accepted_commands (command_id, event_id, user_id, type, submitted_at, command, reservation_id,
+        ticket)
+      SELECT u.id, u.event_id, u.user_id, u.type, to_timestamp(u.submitted_at / 1000.0), u.command::jsonb,
+        u.reservation_id, u.ticket
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::bigint[])
+        AS u(id, event_id, user_id, type, submitted_at, command, reservation_id, ticket)
+      WHERE NOT EXISTS (SELECT FROM outcomes o WHERE o.command_id = u.id)
+      ON CONFLICT (command_id) DO NOTHING`,
+    values: [
+      accepted.map(({ command }) => command.id),
+      accepted.map(({ command }) => command.eventId),
+      accepted.map(({ command }) => command.userId),
+      accepted.map(({ command }) => command.type),
+      accepted.map(({ command }) => command.at),
+      accepted.map(({ command }) => JSON.stringify(command)),
+      accepted.map(({ command }) => ("reservationId" in command.input ? command.input.reservationId : null)),
+      accepted.map(({ ticket }) => ticket),
+    ],
+  });
+}
+
+interface RecordRow {
+  id: CommandId;
+  type: string;
+  event_id: EventId;
+  user_id: UserId | null;
+  submitted_at: number;
+  finished_at: number | null;
+  outcome: Outcome | null;
+  ticket: string | null;
+}
+
+const OUTCOME_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
+  ${ms("finished_at")} AS finished_at, outcome, NULL::bigint AS ticket FROM outcomes`;
+const ACCEPTED_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
+  NULL::float8 AS finished_at, NULL::jsonb AS outcome, ticket FROM accepted_commands`;
+
+const recordOf = (row: RecordRow): CommandRecord => ({
+  id: row.id,
+  type: row.type,
+  eventId: row.event_id,
+  userId: row.user_id,
+  submittedAt: row.submitted_at,
+  finishedAt: row.finished_at,
+  outcome: row.outcome,
+  ticket: row.ticket === null ? null : Number(row.ticket),
+});
+
+/** Of these commands, those that somebody may be told of: ended ones as ended, promised ones as waiting. */
+export async function findCommands(db: Queryable, ids: readonly CommandId[]): Promise<CommandRecord[]> {
+  // Accepted first, ended second: a command that ends between the two reads is seen twice, never missed.
+  const accepted = await db.query<RecordRow>({
+    name: "find-accepted",
+    text: `${ACCEPTED_RECORD} WHERE command_id = ANY ($1::text[])`,
+    values: [ids],
+  });
+  const ended = await db.query<RecordRow>({
+    name: "find-outcomes",
+    text: `${OUTCOME_RECORD} WHERE command_id = ANY ($1::text[])`,
+    values: [ids],
+  });
+  const found = new Map<CommandId, CommandRecord>();
+  for (const row of [...accepted.rows, ...ended.rows]) found.set(row.id, recordOf(row));
+  return [...found.values()];
+}
+
+export interface CommandPage {
+  readonly userId: UserId;
+  readonly status: "queued" | "succeeded" | "rejected" | "failed" | null;
+  readonly limit: number;
+  /** Only commands with a smaller id; null for the first page. */
+  readonly after: CommandId | null;
+}
+
+/** A user's commands, those with the greatest ids first. */
+export async function listCommands(db: Queryable, page: CommandPage): Promise<CommandRecord[]> {
+  const { rows } = await db.query<RecordRow>(
+    `SELECT * FROM (
+      (${ACCEPTED_RECORD} a WHERE user_id = $1 AND ($2::text IS NULL OR command_id < $2) AND $4 IN ('all', 'queued')
+        AND NOT EXISTS (SELECT FROM outcomes o WHERE o.command_id = a.command_id)
+        ORDER BY command_id DESC LIMIT $3)
+      UNION ALL
+      (${OUTCOME_RECORD} WHERE user_id = $1 AND ($2::text IS NULL OR command_id < $2) AND $4 IN ('all', status)
+        ORDER BY command_id DESC LIMIT $3)
+    ) commands ORDER BY id DESC LIMIT $3`,
+    [page.userId, page.after, page.limit, page.status ?? "all"],
+  );
+  return rows.map(recordOf);
+}
+
+/** Commands of one event that were promised and have not ended, the oldest stamp first. */
+export async function acceptedOf(db: Queryable, eventId: EventId, limit: number): Promise<Command[]> {
+  const { rows } = await db.query<{ command: Command }>(
+    `SELECT command FROM accepted_commands WHERE event_id = $1 ORDER BY submitted_at, command_id LIMIT $2`,
+    [eventId, limit],
+  );
+  return rows.map((row) => row.command);
+}
+
+export interface OverdueEvent {
+  readonly eventId: EventId;
+  /** True when the event's logical time has left some of them behind: they cannot be in its queue any more. */
+  readonly passed: boolean;
+}
+
+/**
+ * Events with commands that were promised at least `graceMs` ago and have not ended, those of paused events left
+ * alone. Whether they still wait in a queue is the caller's to find out, unless the event has `passed` them.
+ */
+export async function overdueEvents(
+  db: Queryable,
+  { graceMs, passedMs, limit }: { graceMs: number; passedMs: number; limit: number },
+): Promise<OverdueEvent[]> {
+  const { rows } = await db.query<{ event_id: EventId; passed: boolean }>(
+    `SELECT a.event_id, bool_or(l.logical_at > a.submitted_at + $2 * interval '1 millisecond') AS passed
+    FROM accepted_commands a JOIN event_lanes l USING (event_id)
+    WHERE l.paused_at IS NULL AND a.accepted_at < clock_timestamp() - $1 * interval '1 millisecond'
+    GROUP BY a.event_id ORDER BY min(a.accepted_at) LIMIT $3`,
+    [graceMs, passedMs, limit],
+  );
+  return rows.map((row) => ({ eventId: row.event_id, passed: row.passed }));
+}
+
+/** Events with a hold that should have been ended `lateMs` ago or earlier, with the latest such deadline. */
+export async function eventsWithDueHolds(
+  db: Queryable,
+  { lateMs, limit }: { lateMs: number; limit: number },
+): Promise<{ eventId: EventId; dueAt: EpochMs; holds: number }[]> {
+  const { rows } = await db.query<{ event_id: EventId; due_at: number; holds: number }>(
+    `SELECT r.event_id, ${ms("max(r.expires_at)")} AS due_at, count(*)::int AS holds
+    FROM reservations r JOIN event_lanes l USING (event_id)
+    WHERE r.status = 'held' AND l.paused_at IS NULL
+      AND r.expires_at <= clock_timestamp() - $1 * interval '1 millisecond'
+      AND NOT EXISTS (
+        SELECT FROM accepted_commands a
+        WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at
+      )
+    GROUP BY r.event_id ORDER BY min(r.expires_at) LIMIT $2`,
+    [SETTLE_GRACE_MS + lateMs, limit],
+  );
+  return rows.map((row) => ({ eventId: row.event_id, dueAt: row.due_at, holds: row.holds }));
+}
+
+/** Removes what is kept of commands that have ended: leftovers of a race between a gateway and a worker. */
+export async function forgetEnded(db: Queryable): Promise<CommandId[]> {
+  const { rows } = await db.query<{ command_id: CommandId }>(
+    `DELETE FROM accepted_commands a USING outcomes o
+    WHERE o.command_id = a.command_id AND a.accepted_at < clock_timestamp() - interval '1 second'
+    RETURNING a.command_id`,
+  );
+  return rows.map((row) => row.command_id);
+}

@@ -1,0 +1,10 @@
+// Everything that may be asked of the tables outside a batch. What changes inventory is in "./inventory".
+export * from "./clock.ts";
+export * from "./commands.ts";
+export * from "./events.ts";
+export * from "./pool.ts";
+export * from "./queryable.ts";
+export * from "./reservations.ts";
+export * from "./sessions.ts";
+export * from "./startup.ts";
+export * from "./users.ts";

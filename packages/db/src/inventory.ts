@@ -1,0 +1,546 @@
+// The statements that change inventory, in the order in which a batch runs them. Only the reservation worker
+// imports this file. One READ COMMITTED transaction, two round trips: lane, locks and load; then write and commit.
+// Times cross as milliseconds since 1970. Shapes are index-only in spirit: no plan depends on fresh statistics.
+import {
+  type ActiveClaim,
+  type AnyCommand,
+  type Applied,
+  type Change,
+  type CommandId,
+  type EpochMs,
+  type EventId,
+  type EventState,
+  type EventTerms,
+  isKnown,
+  keyOf,
+  type Outcome,
+  type Reservation,
+  type ReservationId,
+  SETTLE_GRACE_MS,
+  type Slot,
+  type SlotId,
+  type UserId,
+} from "@holdfast/domain";
+import type pg from "pg";
+
+/** Due holds that one batch settles. More of them are settled in pieces, a transaction each. */
+export const SETTLE_MAX = 256;
+/** Users that one batch may lock: all drains together must fit Postgres's lock table. */
+export const USER_LOCKS_MAX = 512;
+
+/** A query with a name is prepared once for each connection. */
+type Statement = (...values: unknown[]) => pg.QueryConfig;
+const statement =
+  (name: string, text: string): Statement =>
+  (...values) => ({ name, text, values });
+
+const ms = (column: string): string => `round(date_part('epoch', ${column}) * 1000)`;
+const time = (value: string): string => `to_timestamp(${value} / 1000.0)`;
+
+const LANE_COLUMNS = `fence, ${ms("logical_at")} AS logical_at, next_seq, paused_at IS NOT NULL AS paused`;
+
+const TAKE_LANE = statement(
+  "take-lane",
+  `UPDATE event_lanes SET fence = fence + 1, owner = $2 WHERE event_id = $1 RETURNING ${LANE_COLUMNS}`,
+);
+
+const HOLD_LANE = statement(
+  "hold-lane",
+  `SELECT ${LANE_COLUMNS} FROM event_lanes WHERE event_id = $1 AND fence = $2 FOR NO KEY UPDATE`,
+);
+
+const RESERVATION_COLUMNS = `r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
+  r.payment_reference, ${ms("r.expires_at")} AS expires_at, ${ms("r.created_at")} AS created_at,
+  ${ms("r.purchased_at")} AS purchased_at, ${ms("r.ended_at")} AS ended_at, r.end_reason`;
+
+const AWAITING_PURCHASE = `EXISTS (
+    SELECT FROM accepted_commands a
+    WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at
+  )`;
+
+/**
+ * What is due, and the locks of every user concerned, in one order for all workers: whoever may take or free a
+ * claim of a user holds that user's lock until commit, so no two decide about the same user at once.
+ * $1 event · $2 latest time by which this batch judges · $3 users of its commands · $4 how many due holds at most
+ */
+const LOCK_USERS_AND_LOAD_DUE = statement(
+  "lock-users-and-load-due",
+  `WITH due AS MATERIALIZED (
+    SELECT ${RESERVATION_COLUMNS} FROM reservations r
+    WHERE r.event_id = $1 AND r.status = 'held'
+      AND r.expires_at <= greatest(
+        least(${time("$2::float8")}, clock_timestamp()),
+        (SELECT logical_at FROM event_lanes WHERE event_id = $1)
+      ) - interval '${SETTLE_GRACE_MS} milliseconds'
+      AND NOT ${AWAITING_PURCHASE}
+    ORDER BY r.expires_at LIMIT $4
+  ), locked AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(key) FROM (
+      SELECT DISTINCT hashtextextended(user_id, 0) AS key
+      FROM (SELECT unnest($3::text[]) AS user_id UNION ALL SELECT user_id FROM due) concerned
+      ORDER BY key
+    ) sorted
+  )
+  SELECT (SELECT count(*) FROM locked)::int AS locks, due.* FROM (SELECT) one LEFT JOIN due ON true`,
+);
+
+const LOAD_EVENT = statement(
+  "load-event",
+  `SELECT ${ms("clock_timestamp()")} AS now, organizer_id, ${ms("cancelled_at")} AS cancelled_at,
+    ${ms("sales_open_at")} AS sales_open_at, ${ms("sales_close_at")} AS sales_close_at, sales_closed,
+    hold_seconds, max_per_order, max_per_user, overlap_policy, cancel_cutoff_seconds
+  FROM events WHERE id = $1`,
+);
+
+const LOAD_SLOTS = statement(
+  "load-slots",
+  `SELECT id, ${ms("starts_at")} AS starts_at, ${ms("ends_at")} AS ends_at, capacity, held, purchased
+  FROM slots WHERE event_id = $1 ORDER BY starts_at, id`,
+);
+
+const LOAD_OUTCOMES = statement(
+  "load-outcomes",
+  `SELECT o.command_id, o.outcome FROM unnest($1::text[]) AS asked(id) JOIN outcomes o ON o.command_id = asked.id`,
+);
+
+const LOAD_KEYS = statement(
+  "load-keys",
+  `SELECT o.user_id, o.idempotency_key, o.command_id
+  FROM unnest($1::text[], $2::text[]) AS asked(user_id, key)
+  JOIN outcomes o ON o.user_id = asked.user_id AND o.idempotency_key = asked.key AND o.idempotency_key IS NOT NULL`,
+);
+
+const LOAD_CLAIMS = statement(
+  "load-claims",
+  `SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, ${ms("r.expires_at")} AS expires_at,
+    ${ms("lower(r.during)")} AS starts_at, ${ms("upper(r.during)")} AS ends_at, r.exclusive
+  FROM unnest($2::text[]) AS asked(id)
+  JOIN reservations r ON r.user_id = asked.id AND r.status IN ('held', 'purchased')
+  WHERE r.event_id = $1 OR r.status = 'held' OR upper(r.during) > now()
+  ORDER BY r.created_at, r.id`,
+);
+
+const LOAD_RESERVATIONS = statement(
+  "load-reservations",
+  `SELECT ${RESERVATION_COLUMNS}, r.status = 'held' AND ${AWAITING_PURCHASE} AS awaiting_purchase
+  FROM unnest($2::text[]) AS asked(id) JOIN reservations r ON r.id = asked.id
+  WHERE r.event_id = $1`,
+);
+
+/** The earliest deadline of each slot that may run short in this batch, of holds that are not loaded otherwise. */
+const LOAD_RELEASES = statement(
+  "load-releases",
+  `SELECT s.id, ${ms("h.expires_at")} AS expires_at
+  FROM slots s CROSS JOIN LATERAL (
+    SELECT r.expires_at FROM reservations r
+    WHERE r.slot_id = s.id AND r.status = 'held'
+      AND r.expires_at > clock_timestamp() - interval '${SETTLE_GRACE_MS} milliseconds' AND r.id <> ALL ($4::text[])
+    ORDER BY r.expires_at LIMIT 1
+  ) h
+  WHERE s.event_id = $1 AND (s.id = ANY ($2::text[]) OR cardinality($2::text[]) = 0)
+    AND s.capacity - s.held - s.purchased < $3`,
+);
+
+/** Counters move by what was written, and what was written is what was decided, or nothing commits. */
+const moveCounters = (expected: string): string => `moved AS (
+    UPDATE slots s SET held = s.held + d.held, purchased = s.purchased + d.purchased, inventory = s.inventory + 1
+    FROM (SELECT slot_id, sum(held)::int AS held, sum(purchased)::int AS purchased FROM written GROUP BY slot_id) d
+    WHERE s.id = d.slot_id
+  ) SELECT expect_rows(count(*), cardinality(${expected})) FROM written`;
+
+const tickets = (row: string, status: string): string =>
+  `CASE WHEN ${row}.status = '${status}' THEN ${row}.quantity ELSE 0 END`;
+
+const UPDATE_RESERVATIONS = statement(
+  "update-reservations",
+  `WITH written AS (
+    UPDATE reservations r SET status = u.status, payment_reference = u.payment_reference,
+      expires_at = ${time("u.expires_at")}, purchased_at = ${time("u.purchased_at")},
+      ended_at = ${time("u.ended_at")}, end_reason = u.end_reason
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::text[])
+      AS u(id, before, status, payment_reference, expires_at, purchased_at, ended_at, end_reason)
+    WHERE r.id = u.id AND r.status = u.before
+    RETURNING new.slot_id,
+      ${tickets("new", "held")} - ${tickets("old", "held")} AS held,
+      ${tickets("new", "purchased")} - ${tickets("old", "purchased")} AS purchased
+  ), ${moveCounters("$1::text[]")}`,
+);
+
+const INSERT_RESERVATIONS = statement(
+  "insert-reservations",
+  `WITH written AS (
+    INSERT INTO reservations AS r (id, event_id, slot_id, user_id, quantity, status, origin, payment_reference,
+      expires_at, created_at, purchased_at, ended_at, end_reason, during, exclusive)
+    SELECT u.id, $1, u.slot_id, u.user_id, u.quantity, u.status, u.origin, u.payment_reference,
+      ${time("u.expires_at")}, ${time("u.created_at")}, ${time("u.purchased_at")}, ${time("u.ended_at")}, u.end_reason,
+      tstzrange(s.starts_at, s.ends_at), $2
+    FROM unnest($3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[], $10::float8[],
+      $11::float8[], $12::float8[], $13::float8[], $14::text[])
+      AS u(id, slot_id, user_id, quantity, status, origin, payment_reference, expires_at, created_at, purchased_at,
+        ended_at, end_reason)
+    JOIN slots s ON s.id = u.slot_id
+    RETURNING slot_id, ${tickets("r", "held")} AS held, ${tickets("r", "purchased")} AS purchased
+  ), ${moveCounters("$3::text[]")}`,
+);
+
+const INSERT_OUTCOMES = statement(
+  "insert-outcomes",
+  `INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
+    submitted_at, finished_at)
+  SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
+    u.outcome::jsonb, ${time("u.submitted_at")}, ${time("$3::float8")}
+  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::float8[])
+    WITH ORDINALITY
+    AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, nth)`,
+);
+
+const DELETE_ACCEPTED = statement(
+  "delete-accepted",
+  `DELETE FROM accepted_commands a USING unnest($1::text[]) AS ended(id) WHERE a.command_id = ended.id`,
+);
+
+const MOVE_LANE = statement(
+  "move-lane",
+  `UPDATE event_lanes SET logical_at = ${time("$3::float8")}, next_seq = $4 WHERE event_id = $1 AND fence = $2`,
+);
+
+export interface Lane {
+  readonly fence: number;
+  readonly logicalAt: EpochMs;
+  readonly nextSeq: number;
+  readonly paused: boolean;
+}
+
+/** Who asks: a drain that has a fence already, or one that must take the next. */
+export type LaneClaim = { readonly fence: number } | { readonly owner: string };
+
+export interface LoadedBatch {
+  readonly lane: Lane;
+  readonly state: EventState;
+  readonly outcomes: Map<CommandId, Outcome>;
+  readonly keys: Map<string, CommandId>;
+  readonly now: EpochMs;
+  /** Later deadlines than this were not loaded: infinite when everything due was. */
+  readonly settledUpTo: EpochMs;
+}
+
+/** Another drain has taken a later fence: this one may not write any more. */
+export class Fenced extends Error {
+  override name = "Fenced";
+}
+
+/** The event does not exist in this database. */
+export class NoSuchEvent extends Error {
+  override name = "NoSuchEvent";
+}
+
+/**
+ * Opens the transaction, takes lane and locks, and loads what the commands need, in one round trip.
+ * The connection must pipeline. `judgedAt` is the latest time by which any of the commands is judged.
+ * Throws `Fenced`, `NoSuchEvent`, or what the database says; the transaction is then still open.
+ */
+export async function loadBatch(
+  tx: pg.ClientBase,
+  eventId: EventId,
+  claim: LaneClaim,
+  commands: readonly AnyCommand[],
+  judgedAt: EpochMs,
+): Promise<LoadedBatch> {
+  const users = unique(commands.flatMap((command) => command.userId ?? []));
+  const keyed = commands.filter((command) => command.userId !== null && command.idempotencyKey !== null);
+  const reserves = commands.filter(isKnown).flatMap((command) => (command.type === "reserve" ? [command] : []));
+  const wanted = unique(reserves.flatMap((command) => command.input.slotId ?? []));
+  const wantsAnySlot = reserves.some((command) => command.input.slotId === null);
+  const tickets = reserves.reduce((sum, command) => sum + command.input.quantity, 0);
+  const named = unique(
+    commands
+      .filter(isKnown)
+      .flatMap((command) => ("reservationId" in command.input ? [command.input.reservationId] : [])),
+  );
+
+  const lane = "fence" in claim ? HOLD_LANE(eventId, claim.fence) : TAKE_LANE(eventId, claim.owner);
+  const [, lanes, due, events, slots, outcomes, keys, claims, reservations, releases] = await Promise.all([
+    tx.query("BEGIN"),
+    tx.query<LaneRow>(lane),
+    tx.query<ReservationRow | { id: null }>(LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, users, SETTLE_MAX + 1)),
+    tx.query<EventRow>(LOAD_EVENT(eventId)),
+    tx.query<SlotRow>(LOAD_SLOTS(eventId)),
+    tx.query<OutcomeRow>(LOAD_OUTCOMES(commands.map((command) => command.id))),
+    keyed.length === 0
+      ? NO_ROWS
+      : tx.query<KeyRow>(
+          LOAD_KEYS(
+            keyed.map((command) => command.userId),
+            keyed.map((command) => command.idempotencyKey),
+          ),
+        ),
+    reserves.length === 0
+      ? NO_ROWS
+      : tx.query<ClaimRow>(LOAD_CLAIMS(eventId, unique(reserves.map((command) => command.userId)))),
+    named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, named)),
+    reserves.length === 0
+      ? NO_ROWS
+      : tx.query<{ id: SlotId; expires_at: number }>(
+          LOAD_RELEASES(eventId, wantsAnySlot ? [] : wanted, tickets, named),
+        ),
+  ]);
+
+  const event = events.rows[0];
+  if (event === undefined) throw new NoSuchEvent(eventId);
+  const laneRow = lanes.rows[0];
+  if (laneRow === undefined) throw new Fenced(`${eventId} has a later fence`);
+  const dueHolds = due.rows.flatMap((row) => (row.id === null ? [] : [reservationOf(row)]));
+  const last = dueHolds.length > SETTLE_MAX ? dueHolds.at(-1)?.expiresAt : undefined;
+  const state: EventState = {
+    terms: termsOf(eventId, event),
+    slots: new Map(slots.rows.map((row) => [row.id, slotOf(row)])),
+    reservations: new Map(
+      [...reservations.rows.map(reservationOf), ...dueHolds].map((reservation) => [reservation.id, reservation]),
+    ),
+    claims: new Map(),
+    awaitingPurchase: new Set(reservations.rows.filter((row) => row.awaiting_purchase).map((row) => row.id)),
+    otherDeadlines: new Map(releases.rows.map((row) => [row.id, [row.expires_at]])),
+  };
+  for (const row of claims.rows) {
+    state.claims.set(row.user_id, [...(state.claims.get(row.user_id) ?? []), claimOf(row)]);
+  }
+  return {
+    lane: {
+      fence: Number(laneRow.fence),
+      logicalAt: laneRow.logical_at,
+      nextSeq: Number(laneRow.next_seq),
+      paused: laneRow.paused,
+    },
+    state,
+    outcomes: new Map(outcomes.rows.map((row) => [row.command_id, row.outcome])),
+    keys: new Map(keys.rows.map((row) => [keyOf(row.user_id, row.idempotency_key), row.command_id])),
+    now: event.now,
+    settledUpTo: last === undefined || last === null ? Number.POSITIVE_INFINITY : last - 1,
+  };
+}
+
+export interface BatchWrite {
+  readonly eventId: EventId;
+  readonly lane: Lane;
+  /** Whether this event's reservations exclude overlapping ones. */
+  readonly exclusive: boolean;
+  readonly changes: readonly Change[];
+  readonly applied: readonly Applied[];
+  readonly logicalAt: EpochMs;
+  readonly now: EpochMs;
+}
+
+/** Writes everything and commits, in one round trip. Throws what the database says; nothing is committed then. */
+export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<void> {
+  const { eventId, lane } = write;
+  const { made, changed } = netEffect(write.changes);
+  const ended = write.applied.filter(({ replayed }) => !replayed);
+  const written = await Promise.all([
+    // Freed before taken: no constraint sees more in use than there is in the end.
+    changed.length === 0 ? NO_ROWS : tx.query(updateReservations(changed)),
+    made.length === 0 ? NO_ROWS : tx.query(insertReservations(eventId, write.exclusive, made)),
+    ended.length === 0 ? NO_ROWS : tx.query(insertOutcomes(eventId, lane.nextSeq, write.now, ended)),
+    tx.query(DELETE_ACCEPTED(write.applied.map(({ command }) => command.id))),
+    tx.query(MOVE_LANE(eventId, lane.fence, write.logicalAt, lane.nextSeq + ended.length)),
+    tx.query("COMMIT"),
+  ]);
+  const commit = written[5];
+  if (commit.command !== "COMMIT") throw new Error(`the database answered ${commit.command} to COMMIT`);
+}
+
+/** What a batch's changes come to: a reservation may be made, bought and cancelled in one batch. */
+export function netEffect(changes: readonly Change[]): {
+  made: Reservation[];
+  changed: { before: "held" | "purchased"; reservation: Reservation }[];
+} {
+  const made = new Map<ReservationId, Reservation>();
+  const changed = new Map<ReservationId, { before: "held" | "purchased"; reservation: Reservation }>();
+  for (const { before, reservation } of changes) {
+    if (before === null || made.has(reservation.id)) made.set(reservation.id, reservation);
+    else changed.set(reservation.id, { before: changed.get(reservation.id)?.before ?? before, reservation });
+  }
+  return { made: [...made.values()], changed: [...changed.values()] };
+}
+
+const updateReservations = (rows: readonly { before: string; reservation: Reservation }[]): pg.QueryConfig =>
+  UPDATE_RESERVATIONS(
+    rows.map(({ reservation }) => reservation.id),
+    rows.map(({ before }) => before),
+    rows.map(({ reservation }) => reservation.status),
+    rows.map(({ reservation }) => reservation.paymentReference),
+    rows.map(({ reservation }) => reservation.expiresAt),
+    rows.map(({ reservation }) => reservation.purchasedAt),
+    rows.map(({ reservation }) => reservation.endedAt),
+    rows.map(({ reservation }) => reservation.endReason),
+  );
+
+const insertReservations = (eventId: EventId, exclusive: boolean, rows: readonly Reservation[]): pg.QueryConfig =>
+  INSERT_RESERVATIONS(
+    eventId,
+    exclusive,
+    rows.map((row) => row.id),
+    rows.map((row) => row.slotId),
+    rows.map((row) => row.userId),
+    rows.map((row) => row.quantity),
+    rows.map((row) => row.status),
+    rows.map((row) => row.origin),
+    rows.map((row) => row.paymentReference),
+    rows.map((row) => row.expiresAt),
+    rows.map((row) => row.createdAt),
+    rows.map((row) => row.purchasedAt),
+    rows.map((row) => row.endedAt),
+    rows.map((row) => row.endReason),
+  );
+
+const insertOutcomes = (
+  eventId: EventId,
+  nextSeq: number,
+  now: EpochMs,
+  ended: readonly Applied[],
+): pg.QueryConfig =>
+  INSERT_OUTCOMES(
+    eventId,
+    nextSeq,
+    now,
+    ended.map(({ command }) => command.id),
+    ended.map(({ command }) => command.type),
+    ended.map(({ command }) => command.userId),
+    // A key belongs to the first command that came with it.
+    ended.map(({ command, outcome }) => (usesKeyAgain(outcome) ? null : command.idempotencyKey)),
+    ended.map(({ command }) => command.fingerprint),
+    ended.map(({ outcome }) => outcome.status),
+    ended.map(({ outcome }) => JSON.stringify(outcome)),
+    ended.map(({ command }) => command.at),
+  );
+
+const usesKeyAgain = (outcome: Outcome): boolean =>
+  outcome.status === "rejected" && outcome.refusal.code === "idempotency-key-reused";
+
+const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
+
+const NO_ROWS: { readonly rows: never[] } = { rows: [] };
+
+interface LaneRow {
+  fence: string;
+  logical_at: number;
+  next_seq: string;
+  paused: boolean;
+}
+
+interface EventRow {
+  now: number;
+  organizer_id: UserId;
+  cancelled_at: number | null;
+  sales_open_at: number | null;
+  sales_close_at: number | null;
+  sales_closed: boolean;
+  hold_seconds: number;
+  max_per_order: number;
+  max_per_user: number;
+  overlap_policy: EventTerms["overlapPolicy"];
+  cancel_cutoff_seconds: number;
+}
+
+interface SlotRow {
+  id: SlotId;
+  starts_at: number;
+  ends_at: number;
+  capacity: number;
+  held: number;
+  purchased: number;
+}
+
+interface OutcomeRow {
+  command_id: CommandId;
+  outcome: Outcome;
+}
+
+interface KeyRow {
+  user_id: UserId;
+  idempotency_key: string;
+  command_id: CommandId;
+}
+
+interface ClaimRow {
+  id: ReservationId;
+  event_id: EventId;
+  slot_id: SlotId;
+  user_id: UserId;
+  quantity: number;
+  status: ActiveClaim["status"];
+  expires_at: number | null;
+  starts_at: number;
+  ends_at: number;
+  exclusive: boolean;
+}
+
+interface ReservationRow {
+  id: ReservationId;
+  event_id: EventId;
+  slot_id: SlotId;
+  user_id: UserId;
+  quantity: number;
+  status: Reservation["status"];
+  origin: Reservation["origin"];
+  payment_reference: string | null;
+  expires_at: number | null;
+  created_at: number;
+  purchased_at: number | null;
+  ended_at: number | null;
+  end_reason: Reservation["endReason"];
+}
+
+interface NamedRow extends ReservationRow {
+  awaiting_purchase: boolean;
+}
+
+const termsOf = (id: EventId, row: EventRow): EventTerms => ({
+  id,
+  organizerId: row.organizer_id,
+  cancelledAt: row.cancelled_at,
+  salesOpenAt: row.sales_open_at,
+  salesCloseAt: row.sales_close_at,
+  salesClosed: row.sales_closed,
+  holdSeconds: row.hold_seconds,
+  maxPerOrder: row.max_per_order,
+  maxPerUser: row.max_per_user,
+  overlapPolicy: row.overlap_policy,
+  cancelCutoffSeconds: row.cancel_cutoff_seconds,
+});
+
+const slotOf = (row: SlotRow): Slot => ({
+  id: row.id,
+  startsAt: row.starts_at,
+  endsAt: row.ends_at,
+  capacity: row.capacity,
+  held: row.held,
+  purchased: row.purchased,
+});
+
+const claimOf = (row: ClaimRow): ActiveClaim => ({
+  id: row.id,
+  eventId: row.event_id,
+  slotId: row.slot_id,
+  quantity: row.quantity,
+  status: row.status,
+  expiresAt: row.expires_at,
+  startsAt: row.starts_at,
+  endsAt: row.ends_at,
+  exclusive: row.exclusive,
+});
+
+const reservationOf = (row: ReservationRow): Reservation => ({
+  id: row.id,
+  eventId: row.event_id,
+  slotId: row.slot_id,
+  userId: row.user_id,
+  quantity: row.quantity,
+  status: row.status,
+  origin: row.origin,
+  paymentReference: row.payment_reference,
+  expiresAt: row.expires_at,
+  createdAt: row.created_at,
+  purchasedAt: row.purchased_at,
+  endedAt: row.ended_at,
+  endReason: row.end_reason,
+});

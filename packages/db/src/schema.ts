@@ -1,0 +1,275 @@
+// The tables, read like a data dictionary. A promise of the rules stands here a second time, as a named
+// constraint: a wrong rule can be embarrassing, it cannot oversell. Indexes name the query they serve.
+import { RESERVATION_ORIGINS, RESERVATION_STATUSES, END_REASONS, USER_ROLES } from "@holdfast/domain";
+import { sql, type SQL } from "drizzle-orm";
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  foreignKey,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  timestamp,
+  uniqueIndex,
+} from "drizzle-orm/pg-core";
+
+/** Ids are text in C collation: they compare by byte, sort by time of making, and read the same everywhere. */
+const id = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' });
+const tstzrange = customType<{ data: string }>({ dataType: () => "tstzrange" });
+const at = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+const oneOf = (column: string, values: readonly string[]): SQL =>
+  sql.raw(`${column} IN (${values.map((value) => `'${value}'`).join(", ")})`);
+
+export const users = pgTable(
+  "users",
+  {
+    id: id("id").primaryKey(),
+    /** As it was typed; compared without case. */
+    email: text("email").notNull(),
+    name: text("name").notNull(),
+    role: text("role").notNull().default("user"),
+    passwordHash: text("password_hash").notNull(),
+    createdAt: at("created_at").notNull().defaultNow(),
+    disabledAt: at("disabled_at"),
+    /** When role, password or standing last changed: gateways follow this to judge tokens made before. */
+    authChangedAt: at("auth_changed_at").notNull().defaultNow(),
+  },
+  (t) => [
+    uniqueIndex("users_email_key").on(sql`lower(${t.email})`),
+    index("users_auth_changed_at_idx").on(t.authChangedAt), // what changed since a gateway last looked
+    check("users_role_known", oneOf("role", USER_ROLES)),
+  ],
+);
+
+/** A login and all refresh tokens that descend from it: reuse of an old one ends the whole family. */
+export const sessions = pgTable(
+  "sessions",
+  {
+    id: id("id").primaryKey(),
+    userId: id("user_id")
+      .notNull()
+      .references(() => users.id, { onDelete: "cascade" }),
+    createdAt: at("created_at").notNull().defaultNow(),
+    expiresAt: at("expires_at").notNull(),
+    revokedAt: at("revoked_at"),
+  },
+  (t) => [
+    index("sessions_user_id_idx").on(t.userId),
+    index("sessions_revoked_at_idx").on(t.revokedAt).where(sql`revoked_at IS NOT NULL`),
+  ],
+);
+
+export const refreshTokens = pgTable(
+  "refresh_tokens",
+  {
+    /** SHA-256 of the token: the table alone opens no door. */
+    tokenHash: text("token_hash").primaryKey(),
+    sessionId: id("session_id")
+      .notNull()
+      .references(() => sessions.id, { onDelete: "cascade" }),
+    createdAt: at("created_at").notNull().defaultNow(),
+    /** Set when it was exchanged; for some seconds a repeat is a lost reply, later it is reuse. */
+    rotatedAt: at("rotated_at"),
+    /** The pair that the exchange gave, sealed, kept only as long as a repeat may ask for it. */
+    successor: text("successor"),
+  },
+  (t) => [index("refresh_tokens_session_id_idx").on(t.sessionId)],
+);
+
+export const events = pgTable(
+  "events",
+  {
+    id: id("id").primaryKey(),
+    organizerId: id("organizer_id")
+      .notNull()
+      .references(() => users.id),
+    name: text("name").notNull(),
+    description: text("description"),
+    venue: text("venue"),
+    salesOpenAt: at("sales_open_at"),
+    salesCloseAt: at("sales_close_at"),
+    salesClosed: boolean("sales_closed").notNull().default(false),
+    holdSeconds: integer("hold_seconds").notNull(),
+    offerSeconds: integer("offer_seconds").notNull(),
+    maxPerOrder: integer("max_per_order").notNull(),
+    maxPerUser: integer("max_per_user").notNull(),
+    overlapPolicy: text("overlap_policy").notNull(),
+    cancelCutoffSeconds: integer("cancel_cutoff_seconds").notNull(),
+    waitlist: jsonb("waitlist").notNull(),
+    cancelledAt: at("cancelled_at"),
+    /** End of the last slot: an event is past from here on. Kept with the slots, so that lists need no join. */
+    endsAt: at("ends_at").notNull(),
+    startsAt: at("starts_at").notNull(),
+    version: integer("version").notNull().default(1),
+    createdAt: at("created_at").notNull().defaultNow(),
+    updatedAt: at("updated_at").notNull().defaultNow(),
+  },
+  (t) => [
+    index("events_upcoming_idx").on(t.startsAt, t.id), // lists, by start, keyset
+    index("events_ends_at_idx").on(t.endsAt, t.id),
+    index("events_organizer_id_idx").on(t.organizerId),
+    check("events_overlap_policy_known", oneOf("overlap_policy", ["refuse", "allow"])),
+    check("events_hold_seconds_range", sql`hold_seconds BETWEEN 1 AND 86400`),
+    check("events_offer_seconds_range", sql`offer_seconds BETWEEN 1 AND 604800`),
+    check("events_limits_positive", sql`max_per_order > 0 AND max_per_user > 0 AND cancel_cutoff_seconds >= 0`),
+    check("events_sales_window", sql`sales_open_at < sales_close_at`),
+    check("events_ends_after_start", sql`starts_at < ends_at`),
+  ],
+);
+
+export const slots = pgTable(
+  "slots",
+  {
+    id: id("id").primaryKey(),
+    eventId: id("event_id")
+      .notNull()
+      .references(() => events.id),
+    name: text("name"),
+    startsAt: at("starts_at").notNull(),
+    endsAt: at("ends_at").notNull(),
+    capacity: integer("capacity").notNull(),
+    held: integer("held").notNull().default(0),
+    purchased: integer("purchased").notNull().default(0),
+    /** Counts every change of the counters: the second half of the event's ETag. */
+    inventory: bigint("inventory", { mode: "number" }).notNull().default(0),
+  },
+  (t) => [
+    uniqueIndex("slots_event_id_id_key").on(t.eventId, t.id), // all slots of an event; target of reservations
+    check("slots_capacity_range", sql`capacity BETWEEN 0 AND 1000000`),
+    check("slots_counters_not_negative", sql`held >= 0 AND purchased >= 0`),
+    check("slots_never_oversold", sql`held + purchased <= capacity`),
+    check("slots_ends_after_start", sql`starts_at < ends_at`),
+  ],
+);
+
+/** Who may write an event's inventory now, and how far it has got. Made with the event; written by drains only. */
+export const eventLanes = pgTable(
+  "event_lanes",
+  {
+    eventId: id("event_id")
+      .primaryKey()
+      .references(() => events.id),
+    /** Grows with every drain that begins: only the newest one commits. */
+    fence: bigint("fence", { mode: "number" }).notNull().default(0),
+    owner: text("owner"),
+    /** The greatest acceptance time of any command so far. */
+    logicalAt: at("logical_at").notNull().default(sql`'epoch'`),
+    /** The number of the event's next outcome. */
+    nextSeq: bigint("next_seq", { mode: "number" }).notNull().default(1),
+    pausedAt: at("paused_at"),
+  },
+  () => [check("event_lanes_counts", sql`fence >= 0 AND next_seq >= 1`)],
+);
+
+export const reservations = pgTable(
+  "reservations",
+  {
+    id: id("id").primaryKey(),
+    eventId: id("event_id").notNull(),
+    slotId: id("slot_id").notNull(),
+    userId: id("user_id")
+      .notNull()
+      .references(() => users.id),
+    quantity: integer("quantity").notNull(),
+    status: text("status").notNull(),
+    origin: text("origin").notNull(),
+    paymentReference: text("payment_reference"),
+    expiresAt: at("expires_at"),
+    createdAt: at("created_at").notNull(),
+    purchasedAt: at("purchased_at"),
+    endedAt: at("ended_at"),
+    endReason: text("end_reason"),
+    /** The slot's time range, half-open: a slot's times are fixed once it has a reservation. */
+    during: tstzrange("during").notNull(),
+    /** False when the event lets reservations overlap. */
+    exclusive: boolean("exclusive").notNull(),
+  },
+  (t) => [
+    foreignKey({
+      name: "reservations_slot_of_event_fk",
+      columns: [t.eventId, t.slotId],
+      foreignColumns: [slots.eventId, slots.id],
+    }),
+    // Besides these: reservations_no_overlap, an exclusion constraint, in a migration of its own.
+    uniqueIndex("reservations_one_active_key")
+      .on(t.userId, t.slotId)
+      .where(sql`status IN ('held', 'purchased')`), // also: the active claims of a user
+    index("reservations_due_idx").on(t.eventId, t.expiresAt).where(sql`status = 'held'`), // settling
+    index("reservations_expires_at_idx").on(t.expiresAt).where(sql`status = 'held'`), // the sweep
+    index("reservations_release_idx").on(t.slotId, t.expiresAt).where(sql`status = 'held'`), // earliest release
+    index("reservations_user_id_idx").on(t.userId, t.id), // a user's own list
+    check("reservations_quantity_positive", sql`quantity > 0`),
+    check("reservations_status_known", oneOf("status", RESERVATION_STATUSES)),
+    check("reservations_origin_known", oneOf("origin", RESERVATION_ORIGINS)),
+    check("reservations_end_reason_known", oneOf("end_reason", END_REASONS)),
+    check("reservations_held_has_deadline", sql`(status <> 'held') OR expires_at IS NOT NULL`),
+    check("reservations_purchased_has_time", sql`(status <> 'purchased') OR purchased_at IS NOT NULL`),
+    check(
+      "reservations_ended_has_reason",
+      sql`(status IN ('expired', 'cancelled')) = (ended_at IS NOT NULL AND end_reason IS NOT NULL)`,
+    ),
+  ],
+);
+
+/**
+ * Commands that were answered `202`, or whose way into the queue is unknown: kept until they end, so that they
+ * can be sent again. Deleted with their outcome, never later, never earlier.
+ */
+export const acceptedCommands = pgTable(
+  "accepted_commands",
+  {
+    commandId: id("command_id").primaryKey(),
+    eventId: id("event_id")
+      .notNull()
+      .references(() => events.id),
+    userId: id("user_id").references(() => users.id),
+    type: text("type").notNull(),
+    submittedAt: at("submitted_at").notNull(),
+    acceptedAt: at("accepted_at").notNull().default(sql`clock_timestamp()`),
+    /** The whole command, as it goes into the queue. */
+    command: jsonb("command").notNull(),
+    /** For a purchase: the hold that it wants, so that settling leaves it alone. */
+    reservationId: id("reservation_id"),
+    /** Its number among all commands that were ever put into the event's queue: a hint for its position. */
+    ticket: bigint("ticket", { mode: "number" }),
+  },
+  (t) => [
+    index("accepted_commands_event_id_idx").on(t.eventId, t.submittedAt), // the sweep; positions
+    index("accepted_commands_user_id_idx").on(t.userId, t.commandId), // a user's own list
+    index("accepted_commands_purchase_idx").on(t.reservationId).where(sql`type = 'purchase'`), // settling
+  ],
+);
+
+/** How every command ended. Never updated, by anybody. */
+export const outcomes = pgTable(
+  "outcomes",
+  {
+    commandId: id("command_id").primaryKey(),
+    eventId: id("event_id")
+      .notNull()
+      .references(() => events.id),
+    seq: bigint("seq", { mode: "number" }).notNull(),
+    type: text("type").notNull(),
+    userId: id("user_id").references(() => users.id),
+    idempotencyKey: text("idempotency_key"),
+    fingerprint: text("fingerprint"),
+    status: text("status").notNull(),
+    /** The whole outcome, as `domain` words it. */
+    outcome: jsonb("outcome").notNull(),
+    submittedAt: at("submitted_at").notNull(),
+    finishedAt: at("finished_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("outcomes_event_seq_key").on(t.eventId, t.seq),
+    uniqueIndex("outcomes_user_key_key")
+      .on(t.userId, t.idempotencyKey)
+      .where(sql`idempotency_key IS NOT NULL`),
+    index("outcomes_user_id_idx").on(t.userId, t.commandId).where(sql`user_id IS NOT NULL`), // a user's own list
+    check("outcomes_status_known", oneOf("status", ["succeeded", "rejected", "failed"])),
+    check("outcomes_seq_positive", sql`seq >= 1`),
+  ],
+);

@@ -1,0 +1,122 @@
+// "This event has work": one deduplicated job for each event. The job is the lease: BullMQ renews it while a drain
+// runs, hands it on when a worker dies, and spreads events over workers.
+import type { EventId } from "@holdfast/domain";
+import { type Job, Queue, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import { ACTIVATIONS, eventKeys } from "./names.ts";
+
+/** Milliseconds that a dead worker's lease lasts. */
+export const LEASE_MS = 1_000;
+/** Milliseconds between looks for leases that ran out. */
+export const LEASE_CHECK_MS = 500;
+/** Milliseconds until an event that had to be let go is tried again. */
+export const RETRY_DELAY_MS = 100;
+
+const FOREVER = 1_000_000_000;
+const STREAM_LENGTH_MAX = 100;
+
+export interface Activations {
+  /** Asks for a drain of the event, after its jobs were added. Many calls at once become few. */
+  signal(eventId: EventId): Promise<void>;
+  /** Of these events, those for which no activation waits, runs or is delayed. */
+  missing(eventIds: readonly EventId[]): Promise<EventId[]>;
+  /** How many events wait for a worker. */
+  waiting(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export function openActivations(redis: Redis, prefix: string): Activations {
+  const queue = new Queue<{ eventId: EventId }>(ACTIVATIONS, {
+    connection: redis,
+    prefix,
+    streams: { events: { maxLen: STREAM_LENGTH_MAX } },
+  });
+  queue.on("error", () => undefined); // the connection reports its own errors
+  const key = (type: string) => queue.toKey(type);
+
+  const add = (eventId: EventId) =>
+    queue.add(
+      "drain",
+      { eventId },
+      {
+        // The job's id is BullMQ's: with one of our own, a signal during a drain would be lost.
+        deduplication: { id: eventId, keepLastIfActive: true },
+        attempts: FOREVER,
+        backoff: { type: "fixed", delay: RETRY_DELAY_MS },
+        stackTraceLimit: 1,
+        removeOnComplete: true,
+        removeOnFail: true,
+      },
+    );
+
+  const running = new Map<EventId, { again: Promise<void> | null; done: Promise<void> }>();
+  async function signal(eventId: EventId): Promise<void> {
+    const current = running.get(eventId);
+    if (current !== undefined) {
+      // The one under way may have been read before our job was added: one more, for all who ask meanwhile.
+      current.again ??= current.done.then(
+        () => signal(eventId),
+        () => signal(eventId),
+      );
+      return current.again;
+    }
+    const done = add(eventId).then(
+      () => void running.delete(eventId),
+      (error: unknown) => {
+        running.delete(eventId);
+        throw error;
+      },
+    );
+    running.set(eventId, { again: null, done });
+    return done;
+  }
+
+  return {
+    signal,
+    async missing(eventIds) {
+      const jobs = await Promise.all(eventIds.map((eventId) => redis.get(key(`de:${eventId}`))));
+      const exists = await Promise.all(jobs.map((id) => (id === null ? 0 : redis.exists(key(id)))));
+      return eventIds.filter((_, i) => exists[i] === 0);
+    },
+    waiting: () => redis.llen(key("wait")),
+    close: () => queue.close(),
+  };
+}
+
+export interface DrainSlots {
+  readonly redis: Redis;
+  readonly prefix: string;
+  /** Events that this process drains side by side. */
+  readonly concurrency: number;
+  readonly drain: (eventId: EventId) => Promise<void>;
+  readonly onError: (error: Error) => void;
+}
+
+/** Takes activations and drains their events until closed. */
+export function startDrainSlots({ redis, prefix, concurrency, drain, onError }: DrainSlots): Worker {
+  const worker = new Worker<{ eventId: EventId }>(
+    ACTIVATIONS,
+    (job: Job<{ eventId: EventId }>) => drain(job.data.eventId),
+    {
+      connection: redis,
+      prefix,
+      concurrency,
+      lockDuration: LEASE_MS,
+      stalledInterval: LEASE_CHECK_MS,
+      maxStalledCount: FOREVER,
+    },
+  );
+  worker.on("error", onError);
+  return worker;
+}
+
+/** How many jobs of an event wait, and how many a drain has in hand. */
+export async function jobsOf(
+  redis: Redis,
+  prefix: string,
+  eventId: EventId,
+): Promise<{ waiting: number; active: number }> {
+  const keys = eventKeys(prefix, eventId);
+  const [waiting, active] = await Promise.all([redis.llen(keys.wait), redis.llen(keys.active)]);
+  return { waiting, active };
+}

@@ -1,0 +1,55 @@
+// Outcomes on their way back: a worker publishes one message for each batch and gateway; a gateway listens on a
+// channel of its own, from before its command is sent. A message may get lost: the outcome's row does not.
+import type { CommandId } from "@holdfast/domain";
+import type { Redis } from "ioredis";
+import { replyChannel } from "./names.ts";
+import { type Reply, readReplies, writeReplies } from "./wire.ts";
+
+export const publishReplies = async (
+  redis: Redis,
+  prefix: string,
+  gateway: string,
+  replies: readonly Reply[],
+): Promise<void> => {
+  await redis.publish(replyChannel(prefix, gateway), writeReplies(replies));
+};
+
+export interface Replies {
+  /** Calls back once, when the command's outcome arrives. The returned function gives up waiting. */
+  expect(commandId: CommandId, onReply: (reply: Reply) => void): () => void;
+  /** How many requests wait. */
+  readonly waiting: number;
+}
+
+/** Listens on the channel of `gateway` over a connection of its own (which must be a patient one). */
+export async function openReplies(redis: Redis, prefix: string, gateway: string): Promise<Replies> {
+  const waiters = new Map<CommandId, Set<(reply: Reply) => void>>();
+  let waiting = 0;
+
+  redis.on("message", (_channel: string, text: string) => {
+    for (const reply of readReplies(text)) {
+      const expecting = waiters.get(reply.commandId);
+      if (expecting === undefined) continue;
+      waiters.delete(reply.commandId);
+      waiting -= expecting.size;
+      for (const onReply of expecting) onReply(reply);
+    }
+  });
+  await redis.subscribe(replyChannel(prefix, gateway));
+
+  return {
+    get waiting() {
+      return waiting;
+    },
+    expect(commandId, onReply) {
+      const expecting = waiters.get(commandId) ?? new Set();
+      waiters.set(commandId, expecting.add(onReply));
+      waiting += 1;
+      return () => {
+        if (!expecting.delete(onReply)) return;
+        waiting -= waiters.get(commandId) === expecting ? 1 : 0;
+        if (expecting.size === 0 && waiters.get(commandId) === expecting) waiters.delete(commandId);
+      };
+    },
+  };
+}

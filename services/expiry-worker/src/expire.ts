@@ -1,0 +1,80 @@
+// Turns deadlines into `expire-due` commands. Ends no hold itself: only the event's own queue may.
+import { randomUUID } from "node:crypto";
+import { openDatabaseClock, openPool } from "@holdfast/db";
+import {
+  type Deadline,
+  openActivations,
+  openPatientRedis,
+  openProducer,
+  openRedis,
+  startDeadlineWorker,
+  untilReady,
+} from "@holdfast/event-queue";
+import { type Logger, newId } from "@holdfast/runtime";
+
+/** Timers that are served side by side. */
+const DEADLINES_AT_ONCE = 64;
+/** Connections for the database's clock. */
+const CLOCK_CONNECTIONS = 1;
+
+export interface ExpiryWorkerOptions {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly log: Logger;
+}
+
+export async function startExpiryWorker(options: ExpiryWorkerOptions): Promise<{ stop(): Promise<void> }> {
+  const { databaseUrl, redisUrl, prefix, log } = options;
+  const name = "holdfast-expiry-worker";
+  const onError = (error: unknown): void => log.warn({ err: error }, "connection trouble");
+  const pool = openPool({ url: databaseUrl, name, max: CLOCK_CONNECTIONS, onError });
+  const redis = openRedis({ url: redisUrl, name, onError });
+  const patient = openPatientRedis({ url: redisUrl, name, onError });
+  await untilReady(redis);
+  const clock = await openDatabaseClock(pool, onError);
+  const activations = openActivations(redis, prefix);
+  const producer = openProducer({
+    redis,
+    prefix,
+    replyTo: null,
+    newJobId: () => `x-${randomUUID()}`,
+    activations,
+    monotonicMs: () => performance.now(),
+    onError,
+  });
+
+  async function expire({ eventId, dueAt }: Deadline): Promise<void> {
+    const sent = await producer.enqueue({
+      id: newId("command"),
+      type: "expire-due",
+      eventId,
+      at: clock.now(),
+      userId: null,
+      idempotencyKey: null,
+      fingerprint: null,
+      input: { dueAt },
+    });
+    if (sent.kind !== "enqueued") log.warn({ eventId, sent: sent.kind }, "a deadline was not sent: the sweep will");
+  }
+
+  const worker = startDeadlineWorker({
+    redis: patient,
+    prefix,
+    concurrency: DEADLINES_AT_ONCE,
+    now: () => clock.now(),
+    onDue: expire,
+    onError,
+  });
+
+  return {
+    async stop() {
+      await worker.close();
+      clock.stop();
+      await Promise.all([activations.close(), producer.close()]);
+      redis.disconnect();
+      patient.disconnect();
+      await pool.end();
+    },
+  };
+}

@@ -1,0 +1,178 @@
+// One batch, one transaction: load → decide → write, tried again in place when the database stumbles, so that the
+// order of commands holds. Knows neither queue nor replies.
+import {
+  type AnyCommand,
+  type Applied,
+  applyBatch,
+  type Batch,
+  type BatchResult,
+  type CommandId,
+  type EpochMs,
+  type EventId,
+  type FollowUp,
+  logicalTime,
+} from "@holdfast/domain";
+import { Fenced, type LaneClaim, loadBatch, NoSuchEvent, SETTLE_MAX, USER_LOCKS_MAX, writeBatch } from "@holdfast/db/inventory";
+import type { Logger } from "@holdfast/runtime";
+import type pg from "pg";
+import { Contradiction, troubleOf } from "./database-errors.ts";
+
+/** Commands of one transaction. More only make everybody wait longer. */
+export const BATCH_COMMANDS_MAX = Math.min(256, USER_LOCKS_MAX - SETTLE_MAX);
+/** Times that a batch is tried again in place before the event is let go. */
+export const BATCH_TRIES_MAX = 4;
+/** Milliseconds before the second try; doubled for each one after. */
+const RETRY_PAUSE_MS = 10;
+
+export type BatchOutcome =
+  | {
+      readonly kind: "applied";
+      readonly fence: number;
+      /** A prefix of the commands, in order. */
+      readonly applied: readonly Applied[];
+      readonly followUps: readonly FollowUp[];
+      readonly now: EpochMs;
+    }
+  /** Somebody halted the event: nothing was applied. */
+  | { readonly kind: "paused" }
+  /** This database does not know the event: its commands can neither take effect nor end. */
+  | { readonly kind: "no-such-event" };
+
+/** The event is busy elsewhere, or its store is out of reach: let it go, and try again later. */
+export class LetGo extends Error {
+  override name = "LetGo";
+}
+
+export interface ApplyDeps {
+  readonly pool: pg.Pool;
+  readonly log: Logger;
+  readonly pause: (ms: number) => Promise<void>;
+}
+
+/** How a drain has commands applied. An argument of the drain, so that a test can give it another store. */
+export type Apply = (
+  eventId: EventId,
+  claim: LaneClaim,
+  commands: readonly AnyCommand[],
+  condemned?: ReadonlySet<CommandId>,
+) => Promise<BatchOutcome>;
+
+/**
+ * Applies a prefix of the commands, as much of it as goes well at once. `condemned` ones end `failed` undecided.
+ * Throws `Fenced` or `LetGo`.
+ */
+export function createApply({ pool, log, pause }: ApplyDeps): Apply {
+  return async (eventId, claim, commands, condemned = new Set()) => {
+    let batch = commands.slice(0, BATCH_COMMANDS_MAX);
+    let doomed = condemned;
+    let contradictions = 0;
+    // What a try may have committed before its answer was lost is no repeat of the asker's.
+    const tried = new Set<CommandId>();
+
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const outcome = await applyOnce(pool, log, eventId, claim, batch, doomed);
+        if (outcome.kind !== "applied") return outcome;
+        return {
+          ...outcome,
+          applied: outcome.applied.map((one) => (tried.has(one.command.id) ? { ...one, replayed: false } : one)),
+        };
+      } catch (error) {
+        if (error instanceof Fenced) throw error;
+        if (error instanceof NoSuchEvent) return { kind: "no-such-event" };
+        const trouble = troubleOf(error);
+        log.debug({ err: error, eventId, commands: batch.length, tries, trouble }, "a batch was not applied");
+        switch (trouble) {
+          case "locked":
+            throw new LetGo(`${eventId} is locked elsewhere`, { cause: error });
+          case "slow":
+            batch = firstHalf(batch);
+            break;
+          case "transient":
+            for (const { id } of batch) tried.add(id);
+            break;
+          case "contradiction": {
+            contradictions += 1;
+            if (contradictions === 1) break; // loaded again, it may be well
+            const [only, ...others] = batch;
+            if (only !== undefined && others.length === 0) {
+              if (doomed.has(only.id)) {
+                log.error({ err: error, eventId, command: only.id }, "a command can neither take effect nor fail");
+                throw new LetGo(`${eventId} contradicts its own rules`, { cause: error });
+              }
+              doomed = new Set([...doomed, only.id]);
+            }
+            batch = firstHalf(batch);
+            continue; // bisecting is bounded by the size of the batch
+          }
+        }
+        if (tries >= BATCH_TRIES_MAX + contradictions) {
+          throw new LetGo(`${eventId} could not be applied in ${tries} tries`, { cause: error });
+        }
+        await pause(RETRY_PAUSE_MS * 2 ** (tries - 1));
+      }
+    }
+  };
+}
+
+const firstHalf = <T>(items: readonly T[]): T[] => items.slice(0, Math.ceil(items.length / 2));
+
+async function applyOnce(
+  pool: pg.Pool,
+  log: Logger,
+  eventId: EventId,
+  claim: LaneClaim,
+  commands: readonly AnyCommand[],
+  condemned: ReadonlySet<CommandId>,
+): Promise<BatchOutcome> {
+  const tx = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    const judgedAt = Math.max(0, ...commands.map((command) => logicalTime(command, Number.POSITIVE_INFINITY)));
+    const loaded = await loadBatch(tx, eventId, claim, commands, judgedAt);
+    const { lane, state, now } = loaded;
+    if (lane.paused) {
+      await tx.query("COMMIT"); // the fence is taken all the same
+      return { kind: "paused" };
+    }
+    const result = decideAll(commands, {
+      ...loaded,
+      condemned,
+      logicalAt: lane.logicalAt,
+      onFault: (command, error) => log.error({ err: error, command: command.id }, "a command failed"),
+    });
+    await writeBatch(tx, {
+      eventId,
+      lane,
+      exclusive: state.terms.overlapPolicy === "refuse",
+      changes: result.changes,
+      applied: result.applied,
+      logicalAt: result.logicalAt,
+      now,
+    });
+    return { kind: "applied", fence: lane.fence, applied: result.applied, followUps: result.followUps, now };
+  } catch (error) {
+    broken = await rollBack(tx, error);
+    throw error;
+  } finally {
+    tx.release(broken);
+  }
+}
+
+function decideAll(commands: readonly AnyCommand[], batch: Batch): BatchResult {
+  try {
+    return applyBatch(commands, batch);
+  } catch (error) {
+    throw new Contradiction("the tables hold what the rules rule out", { cause: error });
+  }
+}
+
+/** Ends the transaction; says with what the connection is to be thrown away, when it is. */
+async function rollBack(tx: pg.PoolClient, cause: unknown): Promise<Error | undefined> {
+  try {
+    await tx.query("ROLLBACK");
+    return undefined;
+  } catch {
+    return cause instanceof Error ? cause : new Error(String(cause));
+  }
+}

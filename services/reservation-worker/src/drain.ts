@@ -1,0 +1,167 @@
+// Drains one event's queue: claims commands in order, has them applied, tells who waits, settles, until nothing is
+// left or the time slice is used up. Whoever runs this owns the event, or finds out at the next step that it does not.
+import type { AnyCommand, Applied, CommandId, EventId, FollowUp } from "@holdfast/domain";
+import { Fenced, type LaneClaim } from "@holdfast/db/inventory";
+import { type ClaimedJob, type EventQueue, NotOwner, type Reply } from "@holdfast/event-queue";
+import type { Logger } from "@holdfast/runtime";
+import { type Apply, type BatchOutcome, BATCH_COMMANDS_MAX } from "./apply.ts";
+import type { Solitude } from "./solitude.ts";
+
+/** Milliseconds for which an event keeps its drain while nobody else waits for one. */
+export const SLICE_MS = 1_000;
+/** Milliseconds for which it keeps it when other events wait for their turn. */
+export const CROWDED_SLICE_MS = 50;
+/** Owners in a row that died with the same jobs in hand, from which on these are tried one command at a time. */
+export const SUSPICIOUS_DEATHS = 2;
+/** Tries of a suspected command, alone in its process, after which it ends `failed`. */
+export const SUSPECT_TRIES_MAX = 2;
+
+export interface DrainDeps {
+  readonly openQueue: (eventId: EventId, token: string) => EventQueue;
+  readonly newToken: () => string;
+  readonly apply: Apply;
+  readonly solitude: Solitude;
+  /** Asks for another drain of the event. */
+  readonly activate: (eventId: EventId) => Promise<void>;
+  readonly publish: (gateway: string, replies: readonly Reply[]) => Promise<void>;
+  /** Timers for new holds, and what the decisions asked of other events. Hints: nothing waits for them. */
+  readonly followUp: (eventId: EventId, ended: readonly Applied[], asked: readonly FollowUp[], now: number) => void;
+  /** True when other events wait for a drain. */
+  readonly crowded: () => boolean;
+  readonly stopping: AbortSignal;
+  readonly monotonicMs: () => number;
+  readonly log: Logger;
+}
+
+/** Rejects when the event had to be let go with work left: it is then tried again after a delay. */
+export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
+  const { log, monotonicMs } = deps;
+  const token = deps.newToken();
+  const queue = deps.openQueue(eventId, token);
+  const hand = createHand();
+  let claim: LaneClaim = { owner: token };
+  const startedAt = monotonicMs();
+  const sliceIsOver = (): boolean =>
+    deps.stopping.aborted || monotonicMs() - startedAt > (deps.crowded() ? CROWDED_SLICE_MS : SLICE_MS);
+
+  try {
+    const { leftBehind, deaths } = await queue.acquire();
+    hand.add(leftBehind);
+    let suspected = leftBehind.length;
+    if (suspected > 0) log.info({ eventId, jobs: suspected, deaths }, "took over what another owner left");
+
+    for (;;) {
+      const careful = suspected > 0 && deaths >= SUSPICIOUS_DEATHS;
+      const commands = hand.commands(careful ? 1 : BATCH_COMMANDS_MAX);
+      if (commands.length > 0) {
+        const outcome: BatchOutcome = careful
+          ? await tryAlone(eventId, claim, commands, queue, deps)
+          : await deps.solitude.together(() => deps.apply(eventId, claim, commands));
+        if (outcome.kind === "paused") {
+          await queue.release(); // whoever resumes the event activates it
+          return;
+        }
+        if (outcome.kind === "no-such-event") {
+          log.error({ eventId, commands: commands.length }, "dropped commands of an event that does not exist");
+          hand.drop(commands.length);
+        } else {
+          claim = { fence: outcome.fence };
+          tell(hand.end(outcome.applied), deps);
+          deps.followUp(eventId, outcome.applied, outcome.followUps, outcome.now);
+        }
+      }
+      const jobs = hand.takeEnded();
+      for (const { id, unreadable } of jobs) {
+        if (unreadable > 0) log.error({ eventId, job: id, unreadable }, "dropped what is no command");
+      }
+      const suspicionEnds = suspected > 0 && jobs.length >= suspected;
+      suspected = Math.max(0, suspected - jobs.length);
+      const room = hand.isEmpty() && !sliceIsOver() ? BATCH_COMMANDS_MAX : 0;
+      if (jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim({ jobs, suspicionEnds }, room));
+      if (hand.isEmpty()) break;
+    }
+    if (!(await queue.release())) await deps.activate(eventId);
+  } catch (error) {
+    if (error instanceof NotOwner) return; // another drain has it, and everything that was in hand
+    await queue.release().catch((cause: unknown) => log.debug({ err: cause, eventId }, "not released"));
+    if (!(error instanceof Fenced)) throw error;
+    await deps.activate(eventId);
+  }
+}
+
+/** One suspected command, alone in its process, its try counted before it is made. */
+async function tryAlone(
+  eventId: EventId,
+  claim: LaneClaim,
+  commands: readonly AnyCommand[],
+  queue: EventQueue,
+  deps: DrainDeps,
+): Promise<BatchOutcome> {
+  return deps.solitude.alone(async () => {
+    const condemned = new Set<CommandId>();
+    for (const { id } of commands) {
+      if ((await queue.countTry(id)) > SUSPECT_TRIES_MAX) condemned.add(id);
+    }
+    return deps.apply(eventId, claim, commands, condemned);
+  });
+}
+
+function tell(replies: ReadonlyMap<string, readonly Reply[]>, { publish, log }: DrainDeps): void {
+  for (const [gateway, ended] of replies) {
+    // Not awaited: who hears nothing reads the outcome's row.
+    publish(gateway, ended).catch((error: unknown) => log.warn({ err: error, gateway }, "replies not published"));
+  }
+}
+
+/** The jobs that a drain has claimed, and how far into them it has got. */
+interface Hand {
+  add(jobs: readonly ClaimedJob[]): void;
+  isEmpty(): boolean;
+  /** The next commands, without taking them out. */
+  commands(max: number): AnyCommand[];
+  /** Takes out those that ended, the first ones in order; gives the replies for each gateway. */
+  end(applied: readonly Applied[]): Map<string, Reply[]>;
+  drop(count: number): void;
+  /** Takes out the jobs of which every command has ended. */
+  takeEnded(): ClaimedJob[];
+}
+
+function createHand(): Hand {
+  const jobs: ClaimedJob[] = [];
+  let done = 0; // commands of the first job that have ended, and of those behind it when it is whole
+
+  const inOrder = (): { command: AnyCommand; replyTo: string | null }[] =>
+    jobs.flatMap(({ commands, replyTo }) => commands.map((command) => ({ command, replyTo }))).slice(done);
+
+  return {
+    add: (claimed) => void jobs.push(...claimed),
+    isEmpty: () => jobs.length === 0,
+    commands: (max) => inOrder().slice(0, max).map(({ command }) => command),
+    end(applied) {
+      const replies = new Map<string, Reply[]>();
+      const waiting = inOrder();
+      applied.forEach(({ command, outcome, replayed }, i) => {
+        const replyTo = waiting[i]?.replyTo ?? null;
+        if (replyTo === null) return;
+        const reply = { commandId: command.id, outcome, replayed };
+        const others = replies.get(replyTo);
+        if (others === undefined) replies.set(replyTo, [reply]);
+        else others.push(reply);
+      });
+      done += applied.length;
+      return replies;
+    },
+    drop(count) {
+      done += count;
+    },
+    takeEnded() {
+      const ended: ClaimedJob[] = [];
+      for (let first = jobs[0]; first !== undefined && first.commands.length <= done; first = jobs[0]) {
+        done -= first.commands.length;
+        ended.push(first);
+        jobs.shift();
+      }
+      return ended;
+    },
+  };
+}

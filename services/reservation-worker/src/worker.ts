@@ -1,0 +1,187 @@
+// The worker, put together: connections, drain slots, follow-ups, sweep. Holds no rule and no statement.
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Applied, Command, EpochMs, EventId, FollowUp } from "@holdfast/domain";
+import { databaseFaults, lockTableRoom, openBatchPool, openDatabaseClock, openPool } from "@holdfast/db";
+import { USER_LOCKS_MAX } from "@holdfast/db/inventory";
+import {
+  openActivations,
+  openDeadlines,
+  openEventQueue,
+  openPatientRedis,
+  openProducer,
+  openRedis,
+  publishReplies,
+  redisFaults,
+  startDrainSlots,
+  untilReady,
+  withDrainScripts,
+} from "@holdfast/event-queue";
+import { type Logger, newId } from "@holdfast/runtime";
+import { createApply } from "./apply.ts";
+import { drain } from "./drain.ts";
+import { createSolitude } from "./solitude.ts";
+import { SWEEP_EVERY_MS, type SweepDeps, sweepOnce } from "./sweep.ts";
+
+/** Milliseconds for which the answer to "do other events wait?" is believed. */
+const CROWD_BELIEVED_MS = 25;
+/** Connections for sweeps and readiness; batches have their own pool, one connection for each drain. */
+const SWEEP_CONNECTIONS = 4;
+
+export interface ReservationWorkerOptions {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly prefix: string;
+  readonly drainSlots: number;
+  /** Local mode warns where production refuses to start. */
+  readonly insistOnDurability: boolean;
+  readonly log: Logger;
+}
+
+export interface RunningWorker {
+  /** Ends when every batch under way has been committed and told. */
+  stop(): Promise<void>;
+}
+
+export async function startReservationWorker(options: ReservationWorkerOptions): Promise<RunningWorker> {
+  const { databaseUrl, redisUrl, prefix, drainSlots, log } = options;
+  const name = "holdfast-reservation-worker";
+  const onError = (error: unknown): void => log.warn({ err: error }, "connection trouble");
+  const batches = openBatchPool({ url: databaseUrl, name, max: drainSlots, onError });
+  const pool = openPool({ url: databaseUrl, name, max: SWEEP_CONNECTIONS, onError });
+  const redis = withDrainScripts(openRedis({ url: redisUrl, name, onError }));
+  const patient = openPatientRedis({ url: redisUrl, name, onError });
+  await untilReady(redis);
+  await checkStores({ ...options, pool, redis });
+  const clock = await openDatabaseClock(pool, onError);
+
+  const activations = openActivations(redis, prefix);
+  const deadlines = openDeadlines(redis, prefix);
+  const producer = openProducer({
+    redis,
+    prefix,
+    replyTo: null,
+    newJobId: () => `w-${randomUUID()}`,
+    activations,
+    monotonicMs: () => performance.now(),
+    onError,
+  });
+  const expireDue = (eventId: EventId, dueAt: EpochMs): Command => ({
+    id: newId("command"),
+    type: "expire-due",
+    eventId,
+    at: clock.now(),
+    userId: null,
+    idempotencyKey: null,
+    fingerprint: null,
+    input: { dueAt },
+  });
+
+  /** Hints, all of them: what gets lost here is found by the sweep. */
+  function followUp(eventId: EventId, ended: readonly Applied[], asked: readonly FollowUp[], now: EpochMs): void {
+    const held = ended.flatMap(({ outcome }) =>
+      outcome.status === "succeeded" && outcome.reservation?.status === "held"
+        ? [outcome.reservation.expiresAt ?? now]
+        : [],
+    );
+    for (const expiresAt of new Set(held)) deadlines.schedule(eventId, expiresAt, now).catch(onError);
+    const elsewhere = new Map(asked.map((ask) => [ask.eventId, ask.dueAt]));
+    for (const [other, dueAt] of elsewhere) producer.enqueue(expireDue(other, dueAt)).catch(onError);
+  }
+
+  const stopping = new AbortController();
+  const apply = createApply({ pool: batches, log, pause: (ms) => sleep(ms) });
+  const solitude = createSolitude();
+  const running = new Map<EventId, { ended: Promise<void>; stop: AbortController }>();
+  const crowd = watchCrowd(() => activations.waiting(), onError);
+
+  /** One drain for each event in a process: a second activation ends the first drain before it begins. */
+  async function drainAlone(eventId: EventId): Promise<void> {
+    const former = running.get(eventId);
+    former?.stop.abort();
+    await former?.ended.catch(() => undefined);
+    const stop = new AbortController();
+    const ended = drain(eventId, {
+      openQueue: (id, token) => openEventQueue(redis, prefix, id, token),
+      newToken: randomUUID,
+      apply,
+      solitude,
+      activate: (id) => activations.signal(id),
+      publish: (gateway, replies) => publishReplies(redis, prefix, gateway, replies),
+      followUp,
+      crowded: crowd,
+      stopping: AbortSignal.any([stopping.signal, stop.signal]),
+      monotonicMs: () => performance.now(),
+      log,
+    });
+    const entry = { ended, stop };
+    running.set(eventId, entry);
+    try {
+      await ended;
+    } finally {
+      if (running.get(eventId) === entry) running.delete(eventId);
+    }
+  }
+
+  const slots = startDrainSlots({ redis: patient, prefix, concurrency: drainSlots, drain: drainAlone, onError });
+  slots.on("failed", (job, error) => log.warn({ err: error, eventId: job?.data.eventId }, "let an event go"));
+  const sweeping = keepSweeping({ pool, redis, prefix, activations, producer, expireDue, log }, stopping.signal);
+
+  return {
+    async stop() {
+      stopping.abort();
+      await slots.close();
+      await sweeping;
+      clock.stop();
+      await Promise.all([activations.close(), deadlines.close(), producer.close()]);
+      redis.disconnect();
+      patient.disconnect();
+      await Promise.all([batches.end(), pool.end()]);
+    },
+  };
+}
+
+async function checkStores({
+  pool,
+  redis,
+  drainSlots,
+  insistOnDurability,
+  log,
+}: ReservationWorkerOptions & {
+  pool: Parameters<typeof databaseFaults>[0];
+  redis: Parameters<typeof redisFaults>[0];
+}): Promise<void> {
+  const faults = [
+    ...(await databaseFaults(pool)).map((fault) => `PostgreSQL: ${fault}`),
+    ...(await redisFaults(redis)).map((fault) => `Redis: ${fault}`),
+  ];
+  const room = await lockTableRoom(pool);
+  if (room < drainSlots * USER_LOCKS_MAX) {
+    faults.push(`PostgreSQL: its lock table has room for ${room}, this worker may take ${drainSlots * USER_LOCKS_MAX}`);
+  }
+  for (const fault of faults) log.warn(fault);
+  if (faults.length > 0 && insistOnDurability) throw new Error(`The stores must not be used:\n${faults.join("\n")}`);
+}
+
+/** Asks at most once in a while, in the background: drains want an answer at once. */
+function watchCrowd(waiting: () => Promise<number>, onError: (error: unknown) => void): () => boolean {
+  let crowded = false;
+  let askedAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now - askedAt > CROWD_BELIEVED_MS) {
+      askedAt = now;
+      waiting().then((count) => {
+        crowded = count > 0;
+      }, onError);
+    }
+    return crowded;
+  };
+}
+
+async function keepSweeping(deps: SweepDeps, stopping: AbortSignal): Promise<void> {
+  while (!stopping.aborted) {
+    await sweepOnce(deps).catch((error: unknown) => deps.log.warn({ err: error }, "a sweep did not finish"));
+    await sleep(SWEEP_EVERY_MS, undefined, { signal: stopping }).catch(() => undefined);
+  }
+}

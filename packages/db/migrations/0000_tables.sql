@@ -117,6 +117,7 @@ CREATE TABLE "slots" (
 	"held" integer DEFAULT 0 NOT NULL,
 	"purchased" integer DEFAULT 0 NOT NULL,
 	"inventory" bigint DEFAULT 0 NOT NULL,
+	CONSTRAINT "slots_event_id_id_key" UNIQUE("event_id","id"),
 	CONSTRAINT "slots_capacity_range" CHECK (capacity BETWEEN 0 AND 1000000),
 	CONSTRAINT "slots_counters_not_negative" CHECK (held >= 0 AND purchased >= 0),
 	CONSTRAINT "slots_never_oversold" CHECK (held + purchased <= capacity),
@@ -163,6 +164,5 @@ CREATE INDEX "reservations_release_idx" ON "reservations" USING btree ("slot_id"
 CREATE INDEX "reservations_user_id_idx" ON "reservations" USING btree ("user_id","id");--> statement-breakpoint
 CREATE INDEX "sessions_user_id_idx" ON "sessions" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "sessions_revoked_at_idx" ON "sessions" USING btree ("revoked_at") WHERE revoked_at IS NOT NULL;--> statement-breakpoint
-CREATE UNIQUE INDEX "slots_event_id_id_key" ON "slots" USING btree ("event_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "users_email_key" ON "users" USING btree (lower("email"));--> statement-breakpoint
 CREATE INDEX "users_auth_changed_at_idx" ON "users" USING btree ("auth_changed_at");

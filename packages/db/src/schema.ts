@@ -14,6 +14,7 @@ import {
   pgTable,
   text,
   timestamp,
+  unique,
   uniqueIndex,
 } from "drizzle-orm/pg-core";
 
@@ -138,7 +139,7 @@ export const slots = pgTable(
     inventory: bigint("inventory", { mode: "number" }).notNull().default(0),
   },
   (t) => [
-    uniqueIndex("slots_event_id_id_key").on(t.eventId, t.id), // all slots of an event; target of reservations
+    unique("slots_event_id_id_key").on(t.eventId, t.id), // all slots of an event; target of reservations
     check("slots_capacity_range", sql`capacity BETWEEN 0 AND 1000000`),
     check("slots_counters_not_negative", sql`held >= 0 AND purchased >= 0`),
     check("slots_never_oversold", sql`held + purchased <= capacity`),

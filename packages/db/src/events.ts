@@ -1,0 +1,146 @@
+// Statements about events for those who only look, and the one that makes an event. Counters are not written here.
+import type { EventId, EventTerms, Slot, UserId } from "@holdfast/domain";
+import type { Queryable } from "./queryable.ts";
+
+export interface SlotRecord extends Slot {
+  readonly name: string | null;
+  readonly inventory: number;
+}
+
+/** As a waitlist's policy is stored; `contracts` validates it at the door. */
+export interface WaitlistTerms {
+  readonly enabled: boolean;
+  readonly mode: "skip" | "strict";
+  readonly maxSkips: number;
+  readonly collectSeconds: number;
+  readonly maxEntries: number;
+  readonly closesBeforeSeconds: number;
+}
+
+export interface EventRecord extends EventTerms {
+  readonly name: string;
+  readonly description: string | null;
+  readonly venue: string | null;
+  readonly offerSeconds: number;
+  readonly waitlist: WaitlistTerms;
+  readonly pausedAt: number | null;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly startsAt: number;
+  /** By start, then id. */
+  readonly slots: readonly SlotRecord[];
+}
+
+export type NewSlot = Pick<SlotRecord, "id" | "name" | "startsAt" | "endsAt" | "capacity">;
+export type NewEvent = Omit<
+  EventRecord,
+  "cancelledAt" | "salesClosed" | "pausedAt" | "version" | "createdAt" | "updatedAt" | "startsAt" | "slots"
+> & { readonly slots: readonly NewSlot[] };
+
+const ms = (column: string) => `(extract(epoch FROM ${column}) * 1000)::float8`;
+
+const SELECT_EVENTS = `
+  SELECT e.id, e.organizer_id AS "organizerId", e.name, e.description, e.venue,
+         ${ms("e.sales_open_at")} AS "salesOpenAt", ${ms("e.sales_close_at")} AS "salesCloseAt",
+         e.sales_closed AS "salesClosed", e.hold_seconds AS "holdSeconds", e.offer_seconds AS "offerSeconds",
+         e.max_per_order AS "maxPerOrder", e.max_per_user AS "maxPerUser",
+         e.overlap_policy AS "overlapPolicy", e.cancel_cutoff_seconds AS "cancelCutoffSeconds", e.waitlist,
+         ${ms("e.cancelled_at")} AS "cancelledAt", ${ms("l.paused_at")} AS "pausedAt", e.version,
+         ${ms("e.created_at")} AS "createdAt", ${ms("e.updated_at")} AS "updatedAt",
+         ${ms("e.starts_at")} AS "startsAt", s.slots
+  FROM events e
+  LEFT JOIN event_lanes l ON l.event_id = e.id
+  CROSS JOIN LATERAL (
+    SELECT json_agg(json_build_object(
+      'id', s.id, 'name', s.name, 'startsAt', ${ms("s.starts_at")}, 'endsAt', ${ms("s.ends_at")},
+      'capacity', s.capacity, 'held', s.held, 'purchased', s.purchased, 'inventory', s.inventory
+    ) ORDER BY s.starts_at, s.id) AS slots
+    FROM slots s WHERE s.event_id = e.id
+  ) s`;
+
+/** One statement: the event, its slots and its lane, all or none. */
+export async function insertEvent(db: Queryable, event: NewEvent): Promise<void> {
+  const { slots } = event;
+  const time = (at: number | null) => (at === null ? null : new Date(at));
+  await db.query(
+    `WITH made_event AS (
+       INSERT INTO events (id, organizer_id, name, description, venue, sales_open_at, sales_close_at, hold_seconds,
+         offer_seconds, max_per_order, max_per_user, overlap_policy, cancel_cutoff_seconds, waitlist, starts_at, ends_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+     ), made_lane AS (
+       INSERT INTO event_lanes (event_id) VALUES ($1)
+     )
+     INSERT INTO slots (event_id, id, name, starts_at, ends_at, capacity)
+     SELECT $1, * FROM unnest($17::text[], $18::text[], $19::timestamptz[], $20::timestamptz[], $21::int[])`,
+    [
+      event.id,
+      event.organizerId,
+      event.name,
+      event.description,
+      event.venue,
+      time(event.salesOpenAt),
+      time(event.salesCloseAt),
+      event.holdSeconds,
+      event.offerSeconds,
+      event.maxPerOrder,
+      event.maxPerUser,
+      event.overlapPolicy,
+      event.cancelCutoffSeconds,
+      JSON.stringify(event.waitlist),
+      new Date(Math.min(...slots.map((slot) => slot.startsAt))),
+      new Date(Math.max(...slots.map((slot) => slot.endsAt))),
+      slots.map((slot) => slot.id),
+      slots.map((slot) => slot.name),
+      slots.map((slot) => new Date(slot.startsAt)),
+      slots.map((slot) => new Date(slot.endsAt)),
+      slots.map((slot) => slot.capacity),
+    ],
+  );
+}
+
+export async function findEvent(db: Queryable, id: EventId): Promise<EventRecord | null> {
+  const { rows } = await db.query<EventRecord>(`${SELECT_EVENTS} WHERE e.id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+/** Who made the event; null when there is none. */
+export async function organizerOf(db: Queryable, id: EventId): Promise<UserId | null> {
+  const { rows } = await db.query<{ organizer_id: UserId }>("SELECT organizer_id FROM events WHERE id = $1", [id]);
+  return rows[0]?.organizer_id ?? null;
+}
+
+export interface EventListing {
+  readonly when: "upcoming" | "past" | "all";
+  /** Part of the name, the venue or the description, compared without case. */
+  readonly q: string | null;
+  readonly now: number;
+  readonly limit: number;
+  /** The last one of the page before. */
+  readonly after: { readonly startsAt: number; readonly id: EventId } | null;
+}
+
+/** Upcoming and all by start; past ones the latest first. Past: the last slot has ended. */
+export async function listEvents(db: Queryable, listing: EventListing): Promise<EventRecord[]> {
+  const { when, q, now, limit, after } = listing;
+  const values: unknown[] = [limit];
+  const value = (given: unknown) => `$${values.push(given)}`;
+  const conditions = ["true"];
+  if (when === "upcoming") conditions.push(`e.ends_at > ${value(new Date(now))}`);
+  if (when === "past") conditions.push(`e.ends_at <= ${value(new Date(now))}`);
+  if (q !== null) {
+    const pattern = value(`%${q.replaceAll(/[\\%_]/g, "\\$&")}%`);
+    conditions.push(`(e.name ILIKE ${pattern} OR e.venue ILIKE ${pattern} OR e.description ILIKE ${pattern})`);
+  }
+  const [comparison, direction] = when === "past" ? ["<", "DESC"] : [">", "ASC"];
+  if (after !== null) {
+    conditions.push(`(e.starts_at, e.id) ${comparison} (${value(new Date(after.startsAt))}, ${value(after.id)})`);
+  }
+  const { rows } = await db.query<EventRecord>(
+    `${SELECT_EVENTS} WHERE ${conditions.join(" AND ")}
+     ORDER BY e.starts_at ${direction}, e.id ${direction} LIMIT $1`,
+    values,
+  );
+  return rows;
+}
+

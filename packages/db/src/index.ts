@@ -1,4 +1,5 @@
 // Everything that may be asked of the tables outside a batch. What changes inventory is in "./inventory".
+export * from "./buyers.ts";
 export * from "./clock.ts";
 export * from "./commands.ts";
 export * from "./events.ts";

@@ -72,6 +72,15 @@ export async function replacePasswordHash(db: Queryable, id: UserId, before: str
   await db.query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", [id, before, after]);
 }
 
+/** Gives a user another role; gateways follow within a second. Null when nobody has the address. */
+export async function setUserRole(db: Queryable, email: string, role: UserRole): Promise<UserRecord | null> {
+  const { rows } = await db.query<UserRow>(
+    `UPDATE users SET role = $2, auth_changed_at = clock_timestamp() WHERE lower(email) = lower($1) RETURNING *`,
+    [email, role],
+  );
+  return rows[0] === undefined ? null : recordOf(rows[0]);
+}
+
 export interface UserStanding {
   readonly id: UserId;
   readonly role: UserRole;

@@ -5,7 +5,7 @@ import { isKnown } from "./commands.ts";
 import { decide, dueAsOf, settle } from "./decide.ts";
 import type { CommandId, UserId } from "./ids.ts";
 import { SETTLE_GRACE_MS } from "./limits.ts";
-import { type Change, type Decision, fail, type FollowUp, type Outcome, refuse } from "./outcomes.ts";
+import { type Change, type Decision, type FollowUp, fail, type Outcome, refuse } from "./outcomes.ts";
 import { type EventState, evolve } from "./state.ts";
 import type { EpochMs } from "./time.ts";
 
@@ -80,7 +80,6 @@ export function applyBatch(commands: readonly AnyCommand[], batch: Batch): Batch
   return { applied, changes, followUps, logicalAt };
 }
 
-/** Decides, and moves the state on. A fault in either is the command's own: it ends `failed`, the next goes on. */
 /** Decides, and moves the state on by what was decided. A decision that throws changes nothing. */
 function answer(command: AnyCommand, batch: Batch): Decision {
   if (command.userId !== null && command.idempotencyKey !== null) {

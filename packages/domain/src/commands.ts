@@ -1,7 +1,7 @@
 // What may be asked of an event. A command travels through the event's queue and ends in exactly one outcome.
 import { z } from "zod";
-import { IDEMPOTENCY_KEY_LENGTH_MAX, PAYMENT_REFERENCE_LENGTH_MAX } from "./limits.ts";
 import { CommandId, EventId, ReservationId, SlotId, UserId } from "./ids.ts";
+import { IDEMPOTENCY_KEY_LENGTH_MAX, PAYMENT_REFERENCE_LENGTH_MAX } from "./limits.ts";
 
 export const USER_ROLES = ["user", "organizer", "admin"] as const;
 export type UserRole = (typeof USER_ROLES)[number];

@@ -1,13 +1,14 @@
 // The rules: what a command is answered, and what it changes. Pure: no I/O, no clock, no randomness.
 // Rejections come first, one line each, in the documented order: the first line that applies is the answer.
-import { type AnyCommand, type CancelCommand, hasRole, isKnown } from "./commands.ts";
+
 import type { PurchaseCommand, ReserveCommand } from "./commands.ts";
+import { type AnyCommand, type CancelCommand, hasRole, isKnown } from "./commands.ts";
 import { freeTickets, type Slot } from "./event.ts";
 import { reservationIdOf } from "./ids.ts";
 import { LIVE_HOLDS_MAX, SETTLE_GRACE_MS } from "./limits.ts";
-import { type Change, type Decision, fail, type FollowUp, refuse, succeed } from "./outcomes.ts";
+import { type Change, type Decision, type FollowUp, fail, refuse, succeed } from "./outcomes.ts";
 import { type ActiveClaim, type EndReason, isActive, type Reservation } from "./reservation.ts";
-import { claimsOf, earliestRelease, type EventView } from "./state.ts";
+import { claimsOf, type EventView, earliestRelease } from "./state.ts";
 import { ceilToSecond, type EpochMs, overlaps } from "./time.ts";
 
 /** The two times of a command: when it was accepted (never later than now), and when it is applied. */
@@ -76,7 +77,10 @@ function reserve(state: EventView, command: ReserveCommand, { at, now }: Times):
   const clash = terms.overlapPolicy === "refuse" ? overlapping(claims, slot) : undefined;
   if (clash !== undefined) {
     const retryable = clash.status === "held";
-    return refuse({ code: "overlap", reservationId: clash.id, retryable }, settleElsewhere(state, clash, now));
+    return refuse(
+      { code: "overlap", reservationId: clash.id, retryable },
+      settleElsewhere(state, clash, now),
+    );
   }
   if (slot.capacity - slot.purchased < quantity) return refuse({ code: "sold-out" });
   if (freeTickets(slot) < quantity) {
@@ -119,7 +123,8 @@ function settleElsewhere(state: EventView, clash: ActiveClaim, now: EpochMs): Fo
 function purchase(state: EventView, command: PurchaseCommand, { at, now }: Times): Decision {
   const { paymentReference } = command.input;
   const reservation = state.reservations.get(command.input.reservationId);
-  if (reservation === undefined || reservation.userId !== command.userId) return refuse({ code: "not-found" });
+  if (reservation === undefined || reservation.userId !== command.userId)
+    return refuse({ code: "not-found" });
   if (reservation.status === "purchased") {
     const same = reservation.paymentReference === paymentReference;
     return same ? succeed(reservation) : refuse({ code: "already-purchased" });
@@ -148,7 +153,8 @@ function cancel(state: EventView, command: CancelCommand, { at, now }: Times): D
   if (reservation.status === "cancelled") return succeed(reservation);
   if (reservation.status === "expired") return refuse({ code: "not-active" });
   const startsAt = state.slots.get(reservation.slotId)?.startsAt ?? 0;
-  if (owner && at >= startsAt - terms.cancelCutoffSeconds * 1000) return refuse({ code: "cancellation-closed" });
+  if (owner && at >= startsAt - terms.cancelCutoffSeconds * 1000)
+    return refuse({ code: "cancellation-closed" });
 
   const change = end(reservation, "cancelled", owner ? "user" : "organizer", now);
   return succeed(change.reservation, change);

@@ -1,6 +1,7 @@
 // What is sold, as the rules see it: an event's terms and its slots with their counters.
-import type { EpochMs } from "./time.ts";
+
 import type { EventId, SlotId, UserId } from "./ids.ts";
+import type { EpochMs } from "./time.ts";
 
 export type OverlapPolicy = "refuse" | "allow";
 

@@ -42,7 +42,11 @@ export type Change =
   | { readonly kind: "ended"; readonly before: "held" | "purchased"; readonly reservation: Reservation };
 
 /** Work that a decision asks of others, once it is committed. Each can be derived again from the tables. */
-export type FollowUp = { readonly kind: "expire-elsewhere"; readonly eventId: EventId; readonly dueAt: EpochMs };
+export type FollowUp = {
+  readonly kind: "expire-elsewhere";
+  readonly eventId: EventId;
+  readonly dueAt: EpochMs;
+};
 
 export interface Decision {
   readonly outcome: Outcome;

@@ -62,7 +62,10 @@ export function evolve(state: EventState, change: Change): void {
   state.reservations.set(reservation.id, reservation);
 
   const others = claimsOf(state, reservation.userId).filter(({ id }) => id !== reservation.id);
-  state.claims.set(reservation.userId, after === null ? others : [...others, claim(state, reservation, after, slot)]);
+  state.claims.set(
+    reservation.userId,
+    after === null ? others : [...others, claim(state, reservation, after, slot)],
+  );
 }
 
 const claim = (

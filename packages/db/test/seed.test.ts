@@ -1,0 +1,96 @@
+// The example data keeps its promises: counts, states, and the invariants of the rules.
+import { verify } from "@node-rs/argon2";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+// By path: the kit depends on this package, and packages must not depend on each other in a circle.
+import { openTestDatabase, type TestDatabase } from "../../testkit/src/index.ts";
+import { createBuyers } from "../src/index.ts";
+import { SEED_ACCOUNTS, seed } from "../src/seed.ts";
+
+let database: TestDatabase;
+const now = new Date("2026-06-01T09:30:00.000Z");
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.close());
+
+const column = async (sql: string): Promise<unknown[]> => {
+  const { rows } = await database.pool.query<{ value: unknown }>(sql);
+  return rows.map((row) => row.value);
+};
+
+describe("the seed", () => {
+  test("makes 300 users and 100 events, once", async () => {
+    const first = await seed(database.pool, { now });
+    expect(first).toMatchObject({ users: 300, events: 100, created: true });
+    expect(first.reservations).toBeGreaterThan(250);
+    const second = await seed(database.pool, { now });
+    expect(second).toEqual({ ...first, created: false });
+  });
+
+  test("puts 30 events into the past and 70 into the future of the time of seeding", async () => {
+    const past = `SELECT count(*)::int AS value FROM events WHERE ends_at <= '${now.toISOString()}'`;
+    const upcoming = `SELECT count(*)::int AS value FROM events WHERE starts_at > '${now.toISOString()}'`;
+    expect(await column(past)).toEqual([30]);
+    expect(await column(upcoming)).toEqual([70]);
+    expect(await column("SELECT count(*) > 0 AS value FROM slots GROUP BY event_id HAVING count(*) > 2 LIMIT 1")).toEqual([
+      true,
+    ]);
+  });
+
+  test("hashes each distinct password once, and the accounts' passwords are true", async () => {
+    expect(await column("SELECT count(DISTINCT password_hash)::int AS value FROM users")).toEqual([2]);
+    for (const { email, password, role } of SEED_ACCOUNTS) {
+      const { rows } = await database.pool.query<{ role: string; password_hash: string }>(
+        "SELECT role, password_hash FROM users WHERE email = $1",
+        [email],
+      );
+      expect(rows).toHaveLength(1);
+      expect(rows[0]?.role).toBe(role);
+      expect(await verify(rows[0]?.password_hash ?? "", password)).toBe(true);
+    }
+  });
+
+  test("gives the busy user reservations in every state", async () => {
+    const states = await column(
+      `SELECT DISTINCT status AS value FROM reservations r JOIN users u ON u.id = r.user_id
+      WHERE u.email = 'busy@test.com' ORDER BY 1`,
+    );
+    expect(states).toEqual(["cancelled", "expired", "held", "purchased"]);
+  });
+
+  test("holds what is told of it: counters equal the rows, nothing ends before it began", async () => {
+    const wrongCounters = await column(
+      `SELECT s.id AS value FROM slots s LEFT JOIN reservations r ON r.slot_id = s.id
+      GROUP BY s.id HAVING s.held <> coalesce(sum(r.quantity) FILTER (WHERE r.status = 'held'), 0)
+        OR s.purchased <> coalesce(sum(r.quantity) FILTER (WHERE r.status = 'purchased'), 0)`,
+    );
+    expect(wrongCounters).toEqual([]);
+    const wrongTimes = await column(
+      `SELECT id AS value FROM reservations WHERE ended_at < created_at OR purchased_at < created_at
+        OR created_at > '${now.toISOString()}' OR (status = 'expired' AND ended_at < expires_at)`,
+    );
+    expect(wrongTimes).toEqual([]);
+  });
+
+  test("is the same at every seeding, but for the time", async () => {
+    const other = await openTestDatabase();
+    try {
+      await seed(other.pool, { now });
+      const told = "SELECT id, name, venue, starts_at FROM events ORDER BY id";
+      expect((await other.pool.query(told)).rows).toEqual((await database.pool.query(told)).rows);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+test("1,500 buyers share one password hash and are no organizers", async () => {
+  const buyers = await createBuyers(database.pool, 1_500);
+  expect(new Set(buyers.map((buyer) => buyer.userId)).size).toBe(1_500);
+  const told = await column(
+    `SELECT count(*)::int || ' ' || count(DISTINCT password_hash)::int || ' ' || min(role) || max(role) AS value
+    FROM users WHERE email LIKE 'buyer-%'`,
+  );
+  expect(told).toEqual(["1500 1 useruser"]);
+});

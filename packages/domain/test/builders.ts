@@ -1,0 +1,122 @@
+// One event at one moment, its rows, commands and batches, for tests that look at a single thing.
+import {
+  type ActiveClaim,
+  type AnyCommand,
+  applyBatch,
+  type Batch,
+  type CancelCommand,
+  type EventState,
+  type PurchaseCommand,
+  type Reservation,
+  type ReserveCommand,
+  type Slot,
+} from "../src/index.ts";
+import { idOf } from "./names.ts";
+
+export const NOW = Date.UTC(2030, 0, 1, 12);
+export const HOUR = 3_600_000;
+export const EVENT = idOf("event", "play");
+export const SLOT = idOf("slot", "main");
+
+export const slot = (has: Partial<Slot> = {}): Slot => ({
+  id: SLOT,
+  startsAt: NOW + HOUR,
+  endsAt: NOW + 2 * HOUR,
+  capacity: 10,
+  held: 0,
+  purchased: 0,
+  ...has,
+});
+
+export const hold = (name: string, has: Partial<Reservation> = {}): Reservation => ({
+  id: idOf("reservation", name),
+  eventId: EVENT,
+  slotId: SLOT,
+  userId: idOf("user", name),
+  quantity: 1,
+  status: "held",
+  origin: "public",
+  paymentReference: null,
+  expiresAt: NOW + 60_000,
+  createdAt: NOW - 60_000,
+  purchasedAt: null,
+  endedAt: null,
+  endReason: null,
+  ...has,
+});
+
+export const stateOf = (
+  rows: readonly Reservation[],
+  slots: readonly Slot[],
+  claims: ActiveClaim[] = [],
+): EventState => ({
+  terms: {
+    id: EVENT,
+    organizerId: idOf("user", "olga"),
+    cancelledAt: null,
+    salesOpenAt: null,
+    salesCloseAt: null,
+    salesClosed: false,
+    holdSeconds: 60,
+    maxPerOrder: 10,
+    maxPerUser: 10,
+    overlapPolicy: "refuse",
+    cancelCutoffSeconds: 0,
+  },
+  slots: new Map(slots.map((each) => [each.id, each])),
+  reservations: new Map(rows.map((row) => [row.id, row])),
+  claims: new Map([[idOf("user", "ann"), claims]]),
+  awaitingPurchase: new Set(),
+  otherDeadlines: new Map(),
+});
+
+export const batchOf = (
+  state: EventState,
+  has: Partial<Batch> = {},
+): Batch & { readonly faults: AnyCommand[] } => {
+  const faults: AnyCommand[] = [];
+  return {
+    state,
+    outcomes: new Map(),
+    keys: new Map(),
+    logicalAt: 0,
+    now: NOW,
+    settledUpTo: NOW,
+    onFault: (command) => faults.push(command),
+    ...has,
+    faults,
+  };
+};
+
+export const base = (name: string, user: string) => ({
+  id: idOf("command", name),
+  eventId: EVENT,
+  at: NOW,
+  userId: idOf("user", user),
+  idempotencyKey: null,
+  fingerprint: null,
+});
+export const reserves = (user: string, has: Partial<ReserveCommand> = {}): ReserveCommand => ({
+  ...base(`${user} reserves`, user),
+  type: "reserve",
+  input: { slotId: SLOT, quantity: 1 },
+  ...has,
+});
+export const purchases = (user: string, has: Partial<PurchaseCommand> = {}): PurchaseCommand => ({
+  ...base(`${user} purchases`, user),
+  type: "purchase",
+  input: { reservationId: idOf("reservation", user), paymentReference: null },
+  ...has,
+});
+export const cancels = (
+  user: string,
+  whose: string,
+  role: CancelCommand["input"]["role"],
+): CancelCommand => ({
+  ...base(`${user} cancels ${whose}`, user),
+  type: "cancel",
+  input: { reservationId: idOf("reservation", whose), role },
+});
+
+export const outcomesOf = (commands: readonly AnyCommand[], batch: Batch) =>
+  applyBatch(commands, batch).applied.map(({ outcome }) => outcome);

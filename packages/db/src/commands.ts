@@ -1,10 +1,8 @@
 // Commands outside the queue: those that were promised to somebody and have not ended, and how the others ended.
 // Used by gateways, which answer, and by sweeps, which send again. Changes no inventory.
-import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
+import type { Command, CommandId, EpochMs, EventId, Outcome, ReservationId, UserId } from "@holdfast/domain";
 import { SETTLE_GRACE_MS } from "@holdfast/domain";
-import type pg from "pg";
-
-type Queryable = Pick<pg.Pool, "query">;
+import type { Queryable } from "./queryable.ts";
 
 const ms = (column: string): string => `round(date_part('epoch', ${column}) * 1000)`;
 
@@ -124,11 +122,20 @@ export async function listCommands(db: Queryable, page: CommandPage): Promise<Co
   return rows.map(recordOf);
 }
 
-/** Commands of one event that were promised and have not ended, the oldest stamp first. */
-export async function acceptedOf(db: Queryable, eventId: EventId, limit: number): Promise<Command[]> {
+/**
+ * Commands of one event that were promised and have not ended, the oldest stamp first: all of them, or those that
+ * the event's logical time has passed by more than `passedMs`.
+ */
+export async function acceptedOf(
+  db: Queryable,
+  eventId: EventId,
+  { passedMs, limit }: { passedMs: number | null; limit: number },
+): Promise<Command[]> {
   const { rows } = await db.query<{ command: Command }>(
-    `SELECT command FROM accepted_commands WHERE event_id = $1 ORDER BY submitted_at, command_id LIMIT $2`,
-    [eventId, limit],
+    `SELECT a.command FROM accepted_commands a JOIN event_lanes l USING (event_id)
+    WHERE a.event_id = $1 AND ($2::int IS NULL OR l.logical_at > a.submitted_at + $2 * interval '1 millisecond')
+    ORDER BY a.submitted_at, a.command_id LIMIT $3`,
+    [eventId, passedMs, limit],
   );
   return rows.map((row) => row.command);
 }
@@ -157,6 +164,14 @@ export async function overdueEvents(
   return rows.map((row) => ({ eventId: row.event_id, passed: row.passed }));
 }
 
+/** A hold `r` in lane `l` whose deadline was $1 milliseconds ago or earlier, and which its event may settle. */
+const IS_DUE = `r.status = 'held' AND l.paused_at IS NULL
+  AND r.expires_at <= clock_timestamp() - $1 * interval '1 millisecond'
+  AND NOT EXISTS (
+    SELECT FROM accepted_commands a
+    WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at
+  )`;
+
 /** Events with a hold that should have been ended `lateMs` ago or earlier, with the latest such deadline. */
 export async function eventsWithDueHolds(
   db: Queryable,
@@ -165,12 +180,7 @@ export async function eventsWithDueHolds(
   const { rows } = await db.query<{ event_id: EventId; due_at: number; holds: number }>(
     `SELECT r.event_id, ${ms("max(r.expires_at)")} AS due_at, count(*)::int AS holds
     FROM reservations r JOIN event_lanes l USING (event_id)
-    WHERE r.status = 'held' AND l.paused_at IS NULL
-      AND r.expires_at <= clock_timestamp() - $1 * interval '1 millisecond'
-      AND NOT EXISTS (
-        SELECT FROM accepted_commands a
-        WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at
-      )
+    WHERE ${IS_DUE}
     GROUP BY r.event_id ORDER BY min(r.expires_at) LIMIT $2`,
     [SETTLE_GRACE_MS + lateMs, limit],
   );
@@ -185,4 +195,27 @@ export async function forgetEnded(db: Queryable): Promise<CommandId[]> {
     RETURNING a.command_id`,
   );
   return rows.map((row) => row.command_id);
+}
+
+export interface DueHold {
+  readonly reservationId: ReservationId;
+  readonly eventId: EventId;
+}
+
+/** Holds that are past their deadline and the grace, but for those whose purchase was accepted in time. */
+export async function dueHolds(db: Queryable): Promise<DueHold[]> {
+  const { rows } = await db.query<{ id: ReservationId; event_id: EventId }>(
+    `SELECT r.id, r.event_id FROM reservations r JOIN event_lanes l USING (event_id) WHERE ${IS_DUE}`,
+    [SETTLE_GRACE_MS],
+  );
+  return rows.map((row) => ({ reservationId: row.id, eventId: row.event_id }));
+}
+
+/** How many of these reservations have ended by their deadline. */
+export async function countEnded(db: Queryable, ids: readonly ReservationId[]): Promise<number> {
+  const { rows } = await db.query<{ ended: number }>(
+    "SELECT count(*)::int AS ended FROM reservations WHERE id = ANY ($1::text[]) AND status = 'expired'",
+    [ids],
+  );
+  return rows[0]?.ended ?? 0;
 }

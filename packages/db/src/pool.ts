@@ -21,8 +21,18 @@ export function openPool({ url, name, max, onError }: PoolOptions): pg.Pool {
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: STATEMENT_TIMEOUT_MS + SILENCE_MS,
   });
+  return survive(pool, onError);
+}
+
+/** Milliseconds past a statement's time limit after which a silent server counts as gone. */
+const SILENCE_MS = 1_000;
+
+/** A connection that breaks, idle or in use, is reported and replaced; unheard, it would end the process. */
+function survive(pool: pg.Pool, onError: (error: Error) => void): pg.Pool {
   pool.on("error", onError);
+  pool.on("connect", (client) => client.on("error", onError));
   return pool;
 }
 
@@ -53,9 +63,9 @@ export function openBatchPool({ url, name, max, onError }: PoolOptions): pg.Pool
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: BATCH_STATEMENT_TIMEOUT_MS,
+    query_timeout: BATCH_STATEMENT_TIMEOUT_MS + SILENCE_MS,
     options: options.join(" "),
     pipeline: true,
   });
-  pool.on("error", onError);
-  return pool;
+  return survive(pool, onError);
 }

@@ -75,8 +75,9 @@ async function resendOverdue({ pool, redis, prefix, producer, log }: SweepDeps):
   let resent = 0;
   for (const { eventId, passed } of events) {
     const { waiting, active } = await jobsOf(redis, prefix, eventId);
-    if (!passed && waiting + active > 0) continue; // still in its queue
-    const commands = await acceptedOf(pool, eventId, RESEND_MAX);
+    const inQueue = waiting + active > 0;
+    if (inQueue && !passed) continue; // on their way
+    const commands = await acceptedOf(pool, eventId, { passedMs: inQueue ? PASSED_MS : null, limit: RESEND_MAX });
     log.warn({ eventId, commands: commands.length }, "accepted commands were not in the queue: sent again");
     const sent = await Promise.all(commands.map((command) => producer.enqueue(command)));
     resent += sent.filter(({ kind }) => kind === "enqueued").length;

@@ -1,0 +1,51 @@
+// pnpm buyers --count N
+import { createBuyers, openPool } from "@holdfast/db";
+import { defineCommand } from "citty";
+// By path: the gateway's tests need the kit, the kit needs this package, and packages must not go in a circle.
+import { signAccessToken } from "../../../../services/gateway/src/access-token.ts";
+import { withDatabase } from "../attach.ts";
+import { openSecrets } from "../secrets.ts";
+import { type LocalSettings, readSettings } from "../settings.ts";
+import { prepareDataDir } from "../stores.ts";
+import { countArgument } from "./arguments.ts";
+
+const MOST_BUYERS = 1_000_000;
+/** Long enough for any load run; at least 15 minutes are promised. */
+const TOKEN_SECONDS = 3_600;
+
+export const buyers = defineCommand({
+  meta: {
+    name: "buyers",
+    description: "Make new users for a load tool: JSON lines {userId,email,accessToken}",
+  },
+  args: { count: { type: "string", default: "100", description: "how many" } },
+  run: async ({ args }) => {
+    const count = countArgument("count", args.count, MOST_BUYERS);
+    const settings = readSettings();
+    const secret = signingSecret(settings);
+    const made = await withDatabase(settings, (databaseUrl) => makeBuyers(databaseUrl, count));
+    for (const { userId, email } of made) {
+      const accessToken = signAccessToken(secret, { userId, role: "user" }, TOKEN_SECONDS);
+      process.stdout.write(`${JSON.stringify({ userId, email, accessToken })}\n`);
+    }
+  },
+});
+
+async function makeBuyers(databaseUrl: string, count: number): ReturnType<typeof createBuyers> {
+  const pool = openPool({ url: databaseUrl, name: "holdfast-buyers", max: 1, onError: () => {} });
+  try {
+    return await createBuyers(pool, count);
+  } finally {
+    await pool.end();
+  }
+}
+
+/** The secret that the gateways check tokens with. Throws for a database that may be anybody's. */
+function signingSecret({ databaseUrl, dataDir, env }: LocalSettings): string {
+  if (databaseUrl !== undefined && env["HOLDFAST_MODE"] !== "local") {
+    throw new Error(
+      "The database was given as DATABASE_URL: there, buyers are made only with HOLDFAST_MODE=local.",
+    );
+  }
+  return env["JWT_SECRET"] ?? openSecrets(prepareDataDir(dataDir)).jwtSecret;
+}

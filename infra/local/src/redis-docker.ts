@@ -1,0 +1,73 @@
+// Redis in a container of the data directory's own, where Docker answers. Never waits long for a daemon.
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { promisify } from "node:util";
+import { LOOPBACK } from "./ports.ts";
+
+const IMAGE = "redis:8-alpine";
+const PROBE_MS = 2_000;
+const PULL_MS = 60_000;
+const COMMAND_MS = 15_000;
+const execute = promisify(execFile);
+
+/** True when there is a Docker client here and its daemon answers at once. */
+export async function dockerAnswers(): Promise<boolean> {
+  const answer = await docker(["version", "--format", "{{.Server.Version}}"], PROBE_MS).catch(() => "");
+  return answer !== "";
+}
+
+/** Starts the container on a loopback port, with the configuration that lies in `directory`. */
+export async function startContainer(
+  dataDir: string,
+  directory: string,
+  port: number,
+  log: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = containerName(dataDir);
+  const present = await docker(["image", "inspect", "--format", "{{.Id}}", IMAGE], COMMAND_MS).catch(
+    () => "",
+  );
+  if (present === "") {
+    log(`fetching the Docker image ${IMAGE}`);
+    await docker(["pull", "--quiet", IMAGE], PULL_MS, signal);
+  }
+  log(`starting Redis in Docker (${IMAGE})`);
+  await docker(["rm", "--force", name], COMMAND_MS).catch(() => "");
+  const user =
+    process.getuid === undefined ? [] : ["--user", `${process.getuid()}:${process.getgid?.() ?? 0}`];
+  await docker(
+    [
+      ...["run", "--detach", "--rm", "--name", name, "--volume", `${directory}:/data`, ...user],
+      ...["--publish", `${LOOPBACK}:${port}:${port}`],
+      // What the written configuration says of this machine's addresses and paths is not so in the container.
+      ...[IMAGE, "redis-server", "/data/redis.conf", "--bind", "*", "--dir", "/data", "--pidfile", ""],
+    ],
+    COMMAND_MS,
+  );
+}
+
+/** Stops the data directory's container. Returns whether one was running. */
+export async function stopContainer(dataDir: string): Promise<boolean> {
+  const name = containerName(dataDir);
+  try {
+    await docker(["stop", "--time", "3", name], COMMAND_MS);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function containerName(dataDir: string): string {
+  return `holdfast-redis-${createHash("sha256").update(dataDir).digest("hex").slice(0, 12)}`;
+}
+
+async function docker(parameters: string[], timeoutMs: number, signal?: AbortSignal): Promise<string> {
+  const options = { timeout: timeoutMs, killSignal: "SIGKILL" as const };
+  const { stdout } = await execute(
+    "docker",
+    parameters,
+    signal === undefined ? options : { ...options, signal },
+  );
+  return stdout.trim();
+}

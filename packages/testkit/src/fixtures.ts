@@ -1,0 +1,243 @@
+// Builders for tests: users, events, commands, and a crowd at the door that enqueues them and awaits replies.
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { insertEvent, type NewEvent, type NewSlot } from "@holdfast/db";
+import type {
+  CancelCommand,
+  Command,
+  EventId,
+  ExpireDueCommand,
+  Outcome,
+  PurchaseCommand,
+  ReservationId,
+  ReserveCommand,
+  SlotId,
+  UserId,
+  UserRole,
+} from "@holdfast/domain";
+import {
+  type Activations,
+  type Enqueued,
+  openActivations,
+  openPatientRedis,
+  openProducer,
+  openRedis,
+  openReplies,
+  type Producer,
+  type Replies,
+  type Reply,
+  untilReady,
+} from "@holdfast/event-queue";
+import { newId } from "@holdfast/runtime";
+import type { Redis } from "ioredis";
+import type pg from "pg";
+
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+/** Milliseconds between two looks of `until`, and for which it looks unless told otherwise. */
+const LOOK_EVERY_MS = 10;
+const UNTIL_MS = 10_000;
+
+/** Users that nobody can log in as. */
+export async function createUsers(pool: Pick<pg.Pool, "query">, count: number): Promise<UserId[]> {
+  const ids = Array.from({ length: count }, () => newId("user"));
+  await pool.query(
+    `INSERT INTO users (id, email, name, password_hash)
+     SELECT id, id || '@example.com', 'Somebody', 'none' FROM unnest($1::text[]) AS given(id)`,
+    [ids],
+  );
+  return ids;
+}
+
+export interface EventOptions {
+  /** A slot for each capacity, two hours each, one after the other. */
+  readonly capacities?: readonly number[];
+  /** When the first slot starts; a day from now unless told otherwise. */
+  readonly startsAt?: number;
+  readonly terms?: Partial<NewEvent>;
+}
+
+export interface TestEvent {
+  readonly id: EventId;
+  readonly organizerId: UserId;
+  readonly slots: readonly NewSlot[];
+  /** The first slot's. */
+  readonly slotId: SlotId;
+}
+
+/** An event on sale, with one slot of ten tickets unless told otherwise. */
+export async function createEvent(pool: pg.Pool, options: EventOptions = {}): Promise<TestEvent> {
+  const { capacities = [10], startsAt = Math.ceil(Date.now() / 1000) * 1000 + DAY_MS, terms = {} } = options;
+  const [organizerId] = terms.organizerId === undefined ? await createUsers(pool, 1) : [terms.organizerId];
+  const slots: NewSlot[] = capacities.map((capacity, i) => ({
+    id: newId("slot"),
+    name: null,
+    startsAt: startsAt + i * 2 * HOUR_MS,
+    endsAt: startsAt + (i + 1) * 2 * HOUR_MS,
+    capacity,
+  }));
+  const [first] = slots;
+  if (organizerId === undefined || first === undefined)
+    throw new Error("an event has an organizer and a slot");
+  const event: NewEvent = {
+    id: newId("event"),
+    name: "An evening",
+    description: null,
+    venue: null,
+    salesOpenAt: null,
+    salesCloseAt: null,
+    holdSeconds: 300,
+    offerSeconds: 900,
+    maxPerOrder: 10,
+    maxPerUser: 10,
+    overlapPolicy: "refuse",
+    cancelCutoffSeconds: 0,
+    waitlist: {
+      enabled: false,
+      mode: "skip",
+      maxSkips: 5,
+      collectSeconds: 900,
+      maxEntries: 1_000,
+      closesBeforeSeconds: 0,
+    },
+    slots,
+    ...terms,
+    organizerId,
+  };
+  await insertEvent(pool, event);
+  return { id: event.id, organizerId, slots, slotId: first.id };
+}
+
+/** What a request may say beside what it asks for. */
+export interface Asking {
+  /** Its stamp, in milliseconds since 1970; now unless told otherwise. */
+  readonly at?: number;
+  readonly key?: string;
+}
+
+const fromUser = (eventId: EventId, userId: UserId, { at = Date.now(), key }: Asking) => ({
+  id: newId("command"),
+  eventId,
+  at,
+  userId,
+  idempotencyKey: key ?? null,
+  fingerprint: key === undefined ? null : randomUUID(),
+});
+
+export const reserve = (
+  eventId: EventId,
+  userId: UserId,
+  { quantity = 1, slotId = null, ...asking }: Asking & { quantity?: number; slotId?: SlotId | null } = {},
+): ReserveCommand => ({
+  ...fromUser(eventId, userId, asking),
+  type: "reserve",
+  input: { slotId, quantity },
+});
+
+export const purchase = (
+  eventId: EventId,
+  userId: UserId,
+  reservationId: ReservationId,
+  { paymentReference = null, ...asking }: Asking & { paymentReference?: string | null } = {},
+): PurchaseCommand => ({
+  ...fromUser(eventId, userId, asking),
+  type: "purchase",
+  input: { reservationId, paymentReference },
+});
+
+export const cancel = (
+  eventId: EventId,
+  userId: UserId,
+  reservationId: ReservationId,
+  { role = "user", ...asking }: Asking & { role?: UserRole } = {},
+): CancelCommand => ({
+  ...fromUser(eventId, userId, asking),
+  type: "cancel",
+  input: { reservationId, role },
+});
+
+export const expireDue = (eventId: EventId, dueAt: number, at = Date.now()): ExpireDueCommand => ({
+  id: newId("command"),
+  type: "expire-due",
+  eventId,
+  at,
+  userId: null,
+  idempotencyKey: null,
+  fingerprint: null,
+  input: { dueAt },
+});
+
+/** An outcome in a word: what a succeeded command's reservation is now, or why there is none. */
+export function wordOf(outcome: Outcome): string {
+  if (outcome.status === "succeeded") return outcome.reservation?.status ?? "done";
+  return outcome.status === "rejected" ? outcome.refusal.code : `failed ${outcome.failure}`;
+}
+
+/** People at one door: a producer with a reply channel of its own. */
+export interface Crowd {
+  readonly redis: Redis;
+  readonly activations: Activations;
+  readonly producer: Producer;
+  readonly replies: Replies;
+  /** Enqueues the command and waits for its outcome. Rejects when it could not be enqueued. */
+  ask(command: Command): Promise<Reply>;
+  /** Enqueues the command and does not wait for its outcome. Rejects when it could not be enqueued. */
+  send(command: Command): Promise<Extract<Enqueued, { kind: "enqueued" }>>;
+  close(): Promise<void>;
+}
+
+export async function openCrowd(redisUrl: string, prefix: string): Promise<Crowd> {
+  const door = `door-${randomUUID()}`;
+  const onError = (): void => undefined; // what a test cuts is seen by what it asks
+  const redis = openRedis({ url: redisUrl, name: door, onError });
+  const patient = openPatientRedis({ url: redisUrl, name: door, onError });
+  await untilReady(redis);
+  const activations = openActivations(redis, prefix);
+  const producer = openProducer({
+    redis,
+    prefix,
+    replyTo: door,
+    newJobId: () => `t-${randomUUID()}`,
+    activations,
+    monotonicMs: () => performance.now(),
+    onError,
+  });
+  const replies = await openReplies(patient, prefix, door);
+  const send: Crowd["send"] = async (command) => {
+    const sent = await producer.enqueue(command);
+    if (sent.kind !== "enqueued") throw new Error(`${command.type} was not enqueued: ${sent.kind}`);
+    return sent;
+  };
+  return {
+    redis,
+    activations,
+    producer,
+    replies,
+    send,
+    ask: async (command) => {
+      const reply = new Promise<Reply>((resolve) => replies.expect(command.id, resolve));
+      await send(command);
+      return reply;
+    },
+    close: async () => {
+      await Promise.all([producer.close(), activations.close()]);
+      redis.disconnect();
+      patient.disconnect();
+    },
+  };
+}
+
+/** Looks until there is something to see, and gives it back. Rejects, with what was awaited, after `withinMs`. */
+export async function until<T>(
+  awaited: string,
+  look: () => Promise<T | false | null | undefined> | T | false | null | undefined,
+  withinMs = UNTIL_MS,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const seen = await look();
+    if (seen !== false && seen !== null && seen !== undefined) return seen;
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${awaited}`);
+    await pause(LOOK_EVERY_MS);
+  }
+}

@@ -1,0 +1,102 @@
+// Runs once before all test files: finds or starts real stores, migrates the template database. Tests never skip.
+import { mkdtempSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { migrate } from "@holdfast/db/migrate";
+import {
+  dataDirFrom,
+  isAbandoned,
+  openStores,
+  prepareDataDir,
+  removeDataDir,
+  stopLeftoverStores,
+} from "@holdfast/local/stores";
+import type { TestProject } from "vitest/node";
+import { createDatabase, databaseName, dropDatabase, withDatabase } from "./database.ts";
+import "./provided.ts";
+
+const DATA_DIR_PREFIX = "holdfast-test-";
+
+/** Vitest's hook: provides the stores' addresses to the test files and returns the teardown. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const stores = await resolveStores();
+  say(`PostgreSQL: ${stores.postgresSource}`);
+  say(`Redis: ${stores.redisSource}`);
+  const template = databaseName("template");
+  project.provide("databaseUrl", stores.databaseUrl);
+  project.provide("templateDatabase", template);
+  project.provide("redisUrl", stores.redisUrl);
+  project.provide("migrationFailure", await prepareTemplate(stores.databaseUrl, template));
+  return async () => {
+    if (stores.given) await dropDatabase(stores.databaseUrl, template);
+    await stores.close();
+  };
+}
+
+/** Migrates the template. A failure is returned: it is told to who asks for a database, and stops no other test. */
+async function prepareTemplate(server: string, template: string): Promise<string> {
+  try {
+    await createDatabase(server, template);
+    await migrate(withDatabase(server, template));
+    return "";
+  } catch (error) {
+    const reasons: string[] = [];
+    for (let at: unknown = error; at instanceof Error; at = at.cause) reasons.push(at.message.trim());
+    return reasons.join("\n") || String(error);
+  }
+}
+
+interface TestStores {
+  databaseUrl: string;
+  redisUrl: string;
+  postgresSource: string;
+  redisSource: string;
+  /** True when the database server outlives the run. */
+  given: boolean;
+  close(): Promise<void>;
+}
+
+/** In this order: given by URL → local binaries in a private directory that goes with the run. */
+async function resolveStores(): Promise<TestStores> {
+  const env = {
+    ...process.env,
+    // What the product would use is not what tests may write to.
+    DATABASE_URL: process.env["TEST_DATABASE_URL"],
+    REDIS_URL: process.env["TEST_REDIS_URL"],
+  };
+  await removeLeftovers();
+  const dataDir = mkdtempSync(join(tmpdir(), DATA_DIR_PREFIX));
+  try {
+    // A fetched Redis program is kept with the repository, so that only the first run fetches it.
+    const stores = await openStores({ dataDir, cacheDir: prepareDataDir(dataDirFrom(env)), env, log: say });
+    return {
+      ...stores,
+      given: (env.DATABASE_URL ?? "") !== "",
+      close: async () => {
+        await stores.stop();
+        removeDataDir(dataDir);
+      },
+    };
+  } catch (error) {
+    removeDataDir(dataDir);
+    throw error;
+  }
+}
+
+/** Ends the servers of runs that were killed, and removes their directories. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(DATA_DIR_PREFIX))) {
+    const dataDir = join(tmpdir(), name);
+    try {
+      if (!isAbandoned(dataDir)) continue;
+      await stopLeftoverStores(dataDir);
+      removeDataDir(dataDir);
+    } catch {
+      // Another user's, or being removed by another run: theirs to clear.
+    }
+  }
+}
+
+function say(line: string): void {
+  process.stdout.write(`stores: ${line}\n`);
+}

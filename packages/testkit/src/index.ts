@@ -1,0 +1,7 @@
+// What tests use: real stores and real service processes. Nothing here reaches production.
+export { openTestDatabase, type TestDatabase } from "./database.ts";
+export * from "./fault-proxy.ts";
+export * from "./fixtures.ts";
+export { openTestRedis, type TestRedis } from "./redis.ts";
+export * from "./scenario.ts";
+export { type ServiceName, type ServiceProcess, spawnService } from "./service.ts";

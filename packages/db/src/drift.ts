@@ -13,12 +13,24 @@ try {
   const before = readdirSync(scratch).length;
   const { status, stdout, stderr } = spawnSync(
     join(packageFolder, "node_modules/.bin/drizzle-kit"),
-    ["generate", "--dialect", "postgresql", "--schema", "./src/schema.ts", "--out", scratch, "--name", "drift"],
+    [
+      "generate",
+      "--dialect",
+      "postgresql",
+      "--schema",
+      "./src/schema.ts",
+      "--out",
+      scratch,
+      "--name",
+      "drift",
+    ],
     { cwd: packageFolder, encoding: "utf8" },
   );
   if (status !== 0) throw new Error(`drizzle-kit ended with ${status}: ${stdout}${stderr}`);
   if (readdirSync(scratch).length > before) {
-    process.stderr.write(`The schema has changed and no migration says so. Run drizzle-kit generate.\n${stdout}\n`);
+    process.stderr.write(
+      `The schema has changed and no migration says so. Run drizzle-kit generate.\n${stdout}\n`,
+    );
     process.exitCode = 1;
   }
 } finally {

@@ -106,7 +106,9 @@ export async function findEvent(db: Queryable, id: EventId): Promise<EventRecord
 
 /** Who made the event; null when there is none. */
 export async function organizerOf(db: Queryable, id: EventId): Promise<UserId | null> {
-  const { rows } = await db.query<{ organizer_id: UserId }>("SELECT organizer_id FROM events WHERE id = $1", [id]);
+  const { rows } = await db.query<{ organizer_id: UserId }>("SELECT organizer_id FROM events WHERE id = $1", [
+    id,
+  ]);
   return rows[0]?.organizer_id ?? null;
 }
 
@@ -130,11 +132,15 @@ export async function listEvents(db: Queryable, listing: EventListing): Promise<
   if (when === "past") conditions.push(`e.ends_at <= ${value(new Date(now))}`);
   if (q !== null) {
     const pattern = value(`%${q.replaceAll(/[\\%_]/g, "\\$&")}%`);
-    conditions.push(`(e.name ILIKE ${pattern} OR e.venue ILIKE ${pattern} OR e.description ILIKE ${pattern})`);
+    conditions.push(
+      `(e.name ILIKE ${pattern} OR e.venue ILIKE ${pattern} OR e.description ILIKE ${pattern})`,
+    );
   }
   const [comparison, direction] = when === "past" ? ["<", "DESC"] : [">", "ASC"];
   if (after !== null) {
-    conditions.push(`(e.starts_at, e.id) ${comparison} (${value(new Date(after.startsAt))}, ${value(after.id)})`);
+    conditions.push(
+      `(e.starts_at, e.id) ${comparison} (${value(new Date(after.startsAt))}, ${value(after.id)})`,
+    );
   }
   const { rows } = await db.query<EventRecord>(
     `${SELECT_EVENTS} WHERE ${conditions.join(" AND ")}
@@ -143,4 +149,3 @@ export async function listEvents(db: Queryable, listing: EventListing): Promise<
   );
   return rows;
 }
-

@@ -248,7 +248,9 @@ export async function loadBatch(
 ): Promise<LoadedBatch> {
   const users = unique(commands.flatMap((command) => command.userId ?? []));
   const keyed = commands.filter((command) => command.userId !== null && command.idempotencyKey !== null);
-  const reserves = commands.filter(isKnown).flatMap((command) => (command.type === "reserve" ? [command] : []));
+  const reserves = commands
+    .filter(isKnown)
+    .flatMap((command) => (command.type === "reserve" ? [command] : []));
   const wanted = unique(reserves.flatMap((command) => command.input.slotId ?? []));
   const wantsAnySlot = reserves.some((command) => command.input.slotId === null);
   const tickets = reserves.reduce((sum, command) => sum + command.input.quantity, 0);
@@ -262,7 +264,9 @@ export async function loadBatch(
   const [, lanes, due, events, slots, outcomes, keys, claims, reservations, releases] = await Promise.all([
     tx.query("BEGIN"),
     tx.query<LaneRow>(lane),
-    tx.query<ReservationRow | { id: null }>(LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, users, SETTLE_MAX + 1)),
+    tx.query<ReservationRow | { id: null }>(
+      LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, users, SETTLE_MAX + 1),
+    ),
     tx.query<EventRow>(LOAD_EVENT(eventId)),
     tx.query<SlotRow>(LOAD_SLOTS(eventId)),
     tx.query<OutcomeRow>(LOAD_OUTCOMES(commands.map((command) => command.id))),
@@ -295,7 +299,10 @@ export async function loadBatch(
     terms: termsOf(eventId, event),
     slots: new Map(slots.rows.map((row) => [row.id, slotOf(row)])),
     reservations: new Map(
-      [...reservations.rows.map(reservationOf), ...dueHolds].map((reservation) => [reservation.id, reservation]),
+      [...reservations.rows.map(reservationOf), ...dueHolds].map((reservation) => [
+        reservation.id,
+        reservation,
+      ]),
     ),
     claims: new Map(),
     awaitingPurchase: new Set(reservations.rows.filter((row) => row.awaiting_purchase).map((row) => row.id)),
@@ -374,7 +381,11 @@ const updateReservations = (rows: readonly { before: string; reservation: Reserv
     rows.map(({ reservation }) => reservation.endReason),
   );
 
-const insertReservations = (eventId: EventId, exclusive: boolean, rows: readonly Reservation[]): pg.QueryConfig =>
+const insertReservations = (
+  eventId: EventId,
+  exclusive: boolean,
+  rows: readonly Reservation[],
+): pg.QueryConfig =>
   INSERT_RESERVATIONS(
     eventId,
     exclusive,

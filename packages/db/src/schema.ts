@@ -1,7 +1,7 @@
 // The tables, read like a data dictionary. A promise of the rules stands here a second time, as a named
 // constraint: a wrong rule can be embarrassing, it cannot oversell. Indexes name the query they serve.
-import { RESERVATION_ORIGINS, RESERVATION_STATUSES, END_REASONS, USER_ROLES } from "@holdfast/domain";
-import { sql, type SQL } from "drizzle-orm";
+import { END_REASONS, RESERVATION_ORIGINS, RESERVATION_STATUSES, USER_ROLES } from "@holdfast/domain";
+import { type SQL, sql } from "drizzle-orm";
 import {
   bigint,
   boolean,
@@ -116,7 +116,10 @@ export const events = pgTable(
     check("events_overlap_policy_known", oneOf("overlap_policy", ["refuse", "allow"])),
     check("events_hold_seconds_range", sql`hold_seconds BETWEEN 1 AND 86400`),
     check("events_offer_seconds_range", sql`offer_seconds BETWEEN 1 AND 604800`),
-    check("events_limits_positive", sql`max_per_order > 0 AND max_per_user > 0 AND cancel_cutoff_seconds >= 0`),
+    check(
+      "events_limits_positive",
+      sql`max_per_order > 0 AND max_per_user > 0 AND cancel_cutoff_seconds >= 0`,
+    ),
     check("events_sales_window", sql`sales_open_at < sales_close_at`),
     check("events_ends_after_start", sql`starts_at < ends_at`),
   ],

@@ -1,11 +1,11 @@
 // Example data for a machine of one's own: people, events past and to come, reservations in every state. The same
 // at every seeding, but for the time: everything is told relative to it. Production refuses to be seeded.
 import { createHash } from "node:crypto";
-import { Faker, base, en } from "@faker-js/faker";
+import { base, en, Faker } from "@faker-js/faker";
 import {
-  encodeId,
   type EpochMs,
   type EventId,
+  encodeId,
   HOLD_SECONDS_MAX,
   type IdKind,
   type IdOf,
@@ -108,7 +108,9 @@ function imagine(now: EpochMs): World {
   const users = imagineUsers(faker, now);
   const organizers = users.filter((user) => user.role === "organizer").map((user) => user.id);
   const past = Array.from({ length: PAST_EVENTS }, (_, n) => imagineEvent(faker, now, n, "past", organizers));
-  const upcoming = Array.from({ length: UPCOMING_EVENTS }, (_, n) => imagineEvent(faker, now, n, "upcoming", organizers));
+  const upcoming = Array.from({ length: UPCOMING_EVENTS }, (_, n) =>
+    imagineEvent(faker, now, n, "upcoming", organizers),
+  );
   const events = [...past, ...upcoming];
   const book = openBook(now, events);
   const [, busy] = users;
@@ -132,7 +134,9 @@ function imagineUsers(faker: Faker, now: EpochMs): SeedUser[] {
     const account = SEED_ACCOUNTS[n];
     return {
       id: seedId("user", n, createdAt),
-      email: account?.email ?? faker.internet.email({ firstName, lastName: `${lastName}${n}`, provider: "example.com" }),
+      email:
+        account?.email ??
+        faker.internet.email({ firstName, lastName: `${lastName}${n}`, provider: "example.com" }),
       name: `${firstName} ${lastName}`,
       role: account?.role ?? (n % 60 === 0 ? "organizer" : "user"),
       password: account?.password ?? "password",
@@ -227,18 +231,36 @@ function imagineShow(faker: Faker, n: number): Show {
     case 3: {
       const description = "Timed entry, half an hour apart. Stay as long as you like.";
       const name = `${faker.color.human()} and light: an exhibition`;
-      return { ...TIMED_ENTRY, name: capitalize(name), description, venue: `${city} Museum of Art`, capacity: 80 };
+      return {
+        ...TIMED_ENTRY,
+        name: capitalize(name),
+        description,
+        venue: `${city} Museum of Art`,
+        capacity: 80,
+      };
     }
     default: {
       const [home, away] = [city, faker.location.city()];
       const description = "Regular season. Gates open ninety minutes before kick-off.";
-      return { ...ONE_EVENING, name: `${home} United v ${away} Rovers`, description, venue: `${home} Park`, capacity };
+      return {
+        ...ONE_EVENING,
+        name: `${home} United v ${away} Rovers`,
+        description,
+        venue: `${home} Park`,
+        capacity,
+      };
     }
   }
 }
 
 const ONE_EVENING = { sitting: "show", sittings: 1, firstHour: 19, hoursBetween: 0, minutes: 150 };
-const MATINEE_AND_EVENING = { sitting: "performance", sittings: 2, firstHour: 14, hoursBetween: 5, minutes: 120 };
+const MATINEE_AND_EVENING = {
+  sitting: "performance",
+  sittings: 2,
+  firstHour: 14,
+  hoursBetween: 5,
+  minutes: 120,
+};
 const WORKSHOPS = { sitting: "sitting", sittings: 3, firstHour: 10, hoursBetween: 4, minutes: 180 };
 const TIMED_ENTRY = { sitting: "entry", sittings: 4, firstHour: 10, hoursBetween: 0.5, minutes: 30 };
 
@@ -247,13 +269,21 @@ const capitalize = (text: string): string => text.charAt(0).toUpperCase() + text
 interface Book {
   readonly reservations: readonly Reservation[];
   /** Enters a reservation unless the rules would have refused it. */
-  add(userId: UserId, event: NewEvent, slot: NewSlot, quantity: number, status: Reservation["status"]): boolean;
+  add(
+    userId: UserId,
+    event: NewEvent,
+    slot: NewSlot,
+    quantity: number,
+    status: Reservation["status"],
+  ): boolean;
 }
 
 function openBook(now: EpochMs, events: readonly NewEvent[]): Book {
   const reservations: Reservation[] = [];
   const taken = new Map<SlotId, number>();
-  const slots = new Map(events.flatMap((event) => event.slots.map((slot) => [slot.id, { event, slot }] as const)));
+  const slots = new Map(
+    events.flatMap((event) => event.slots.map((slot) => [slot.id, { event, slot }] as const)),
+  );
 
   const mayTake = (userId: UserId, event: NewEvent, slot: NewSlot, quantity: number): boolean => {
     if ((taken.get(slot.id) ?? 0) + quantity > slot.capacity) return false;
@@ -272,10 +302,18 @@ function openBook(now: EpochMs, events: readonly NewEvent[]): Book {
       if (active && !mayTake(userId, event, slot, quantity)) return false;
       if (active) taken.set(slot.id, (taken.get(slot.id) ?? 0) + quantity);
       const end = Math.min(now, slot.startsAt);
-      const createdAt = status === "held" ? now - MINUTE_MS : end - (1 + (reservations.length % 40)) * HOUR_MS;
+      const createdAt =
+        status === "held" ? now - MINUTE_MS : end - (1 + (reservations.length % 40)) * HOUR_MS;
       const expiresAt =
-        status === "held" ? holdUntil(now, slot) : Math.min(createdAt + event.holdSeconds * 1000, end - MINUTE_MS);
-      const ended = { expired: expiresAt + 500, cancelled: createdAt + MINUTE_MS, held: null, purchased: null }[status];
+        status === "held"
+          ? holdUntil(now, slot)
+          : Math.min(createdAt + event.holdSeconds * 1000, end - MINUTE_MS);
+      const ended = {
+        expired: expiresAt + 500,
+        cancelled: createdAt + MINUTE_MS,
+        held: null,
+        purchased: null,
+      }[status];
       reservations.push({
         id: seedId("reservation", reservations.length, createdAt),
         eventId: event.id,
@@ -301,7 +339,12 @@ const holdUntil = (now: EpochMs, slot: NewSlot): EpochMs =>
   Math.min(Math.ceil(now / 1000) * 1000 + (HOLD_SECONDS_MAX - 60) * 1000, slot.startsAt);
 
 /** Something of each kind, past and to come, for the one who is always somewhere. */
-function fillBusyBook(book: Book, busy: UserId, past: readonly NewEvent[], upcoming: readonly NewEvent[]): void {
+function fillBusyBook(
+  book: Book,
+  busy: UserId,
+  past: readonly NewEvent[],
+  upcoming: readonly NewEvent[],
+): void {
   const wishes: [readonly NewEvent[], number, Reservation["status"]][] = [
     [upcoming, 0, "held"],
     [upcoming, 5, "held"],
@@ -332,7 +375,8 @@ function seedId<Kind extends IdKind>(kind: Kind, n: number, at: EpochMs, salt = 
 
 async function write(tx: pg.PoolClient, { now, users, events, reservations }: World): Promise<void> {
   const hashes = new Map<string, string>();
-  for (const password of new Set(users.map((user) => user.password))) hashes.set(password, await hash(password));
+  for (const password of new Set(users.map((user) => user.password)))
+    hashes.set(password, await hash(password));
   await tx.query(
     `INSERT INTO users (id, email, name, role, password_hash, created_at, auth_changed_at)
     SELECT u.id, u.email, u.name, u.role, u.hash, u.created_at, u.created_at
@@ -348,7 +392,9 @@ async function write(tx: pg.PoolClient, { now, users, events, reservations }: Wo
     ],
   );
   for (const event of events) await insertEvent(tx, event);
-  const exclusive = new Map(events.map((event): [EventId, boolean] => [event.id, event.overlapPolicy === "refuse"]));
+  const exclusive = new Map(
+    events.map((event): [EventId, boolean] => [event.id, event.overlapPolicy === "refuse"]),
+  );
   const at = (time: EpochMs | null): Date | null => (time === null ? null : new Date(time));
   await tx.query(
     `INSERT INTO reservations (id, event_id, slot_id, user_id, quantity, status, origin, payment_reference, expires_at,

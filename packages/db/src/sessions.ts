@@ -62,10 +62,10 @@ export async function rotateRefreshToken(
   rotation: { sessionId: SessionId; before: string; after: string; successor: string; repeatSeconds: number },
 ): Promise<void> {
   const { sessionId, before, after, successor, repeatSeconds } = rotation;
-  await tx.query("UPDATE refresh_tokens SET rotated_at = clock_timestamp(), successor = $2 WHERE token_hash = $1", [
-    before,
-    successor,
-  ]);
+  await tx.query(
+    "UPDATE refresh_tokens SET rotated_at = clock_timestamp(), successor = $2 WHERE token_hash = $1",
+    [before, successor],
+  );
   await tx.query(
     `UPDATE refresh_tokens SET successor = NULL
      WHERE session_id = $1 AND successor IS NOT NULL
@@ -77,7 +77,9 @@ export async function rotateRefreshToken(
 
 /** Ends the session; ending it again changes nothing. */
 export async function revokeSession(db: Queryable, id: SessionId): Promise<void> {
-  await db.query("UPDATE sessions SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL", [id]);
+  await db.query("UPDATE sessions SET revoked_at = clock_timestamp() WHERE id = $1 AND revoked_at IS NULL", [
+    id,
+  ]);
 }
 
 /** Ends the session that a token belongs to. Null when there is no such token. */

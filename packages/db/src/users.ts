@@ -68,8 +68,17 @@ export async function findUser(db: Queryable, id: UserId): Promise<UserCredentia
 }
 
 /** Writes a stronger hash of the same password; does nothing when the password was changed meanwhile. */
-export async function replacePasswordHash(db: Queryable, id: UserId, before: string, after: string): Promise<void> {
-  await db.query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", [id, before, after]);
+export async function replacePasswordHash(
+  db: Queryable,
+  id: UserId,
+  before: string,
+  after: string,
+): Promise<void> {
+  await db.query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", [
+    id,
+    before,
+    after,
+  ]);
 }
 
 /** Gives a user another role; gateways follow within a second. Null when nobody has the address. */

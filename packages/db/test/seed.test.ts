@@ -33,9 +33,9 @@ describe("the seed", () => {
     const upcoming = `SELECT count(*)::int AS value FROM events WHERE starts_at > '${now.toISOString()}'`;
     expect(await column(past)).toEqual([30]);
     expect(await column(upcoming)).toEqual([70]);
-    expect(await column("SELECT count(*) > 0 AS value FROM slots GROUP BY event_id HAVING count(*) > 2 LIMIT 1")).toEqual([
-      true,
-    ]);
+    expect(
+      await column("SELECT count(*) > 0 AS value FROM slots GROUP BY event_id HAVING count(*) > 2 LIMIT 1"),
+    ).toEqual([true]);
   });
 
   test("hashes each distinct password once, and the accounts' passwords are true", async () => {

@@ -42,6 +42,10 @@ export interface ProducerOptions {
   readonly onError: (error: unknown) => void;
 }
 
+type Added =
+  | { readonly kind: "added"; readonly last: number; readonly done: number }
+  | Extract<Enqueued, { kind: "not-sent" | "unknown" }>;
+
 interface Lane {
   readonly pending: { command: Command; settle: (enqueued: Enqueued) => void }[];
   sending: boolean;
@@ -65,39 +69,48 @@ export function openProducer(options: ProducerOptions): Producer {
     return lane;
   }
 
-  async function add(eventId: EventId, commands: readonly Command[]): Promise<{ last: number; done: number }> {
+  async function add(eventId: EventId, commands: readonly Command[]): Promise<Added> {
     const { count } = eventKeys(prefix, eventId);
     const job = jobJson(newJobId(), jobName(commands.length), writeJob(replyTo, commands));
-    const [last, , , done] = await Promise.all([
-      redis.hincrby(count, "enqueued", commands.length),
+    const [added, last, done] = await Promise.allSettled([
       door.getBackend().forQueue(eventQueueName(eventId), prefix).addJob(job, job.id),
-      redis.sadd(busyEventsKey(prefix), eventId), // after the add: see `release`
+      redis.hincrby(count, "enqueued", commands.length),
       redis.hget(count, "done"),
+      redis.sadd(busyEventsKey(prefix), eventId),
     ]);
-    return { last, done: Number(done ?? 0) };
+    if (added.status === "rejected") {
+      return { kind: wasRefused(added.reason) ? "not-sent" : "unknown", error: asError(added.reason) };
+    }
+    // The job is there; only its number is not known.
+    if (last.status === "rejected") return { kind: "unknown", error: asError(last.reason) };
+    return {
+      kind: "added",
+      last: last.value,
+      done: Number((done.status === "fulfilled" && done.value) || 0),
+    };
   }
 
   async function send(eventId: EventId, lane: Lane): Promise<void> {
     lane.sending = true;
     while (lane.pending.length > 0) {
       const riding = lane.pending.splice(0, JOB_COMMANDS_MAX);
-      try {
-        const { last, done } = await add(
-          eventId,
-          riding.map(({ command }) => command),
-        );
-        lane.depth = Math.max(0, last - done);
-        lane.depthReadAt = monotonicMs();
-        riding.forEach(({ settle }, i) => {
-          const ticket = last - riding.length + i + 1;
-          settle({ kind: "enqueued", ticket, position: Math.max(1, ticket - done) });
-        });
-        activations.signal(eventId).catch(onError); // the sweep finds an event that was not activated
-      } catch (cause) {
-        const error = cause instanceof Error ? cause : new Error(String(cause));
-        const kind = wasRefused(error) ? "not-sent" : "unknown";
-        for (const { settle } of riding) settle({ kind, error });
+      const added = await add(
+        eventId,
+        riding.map(({ command }) => command),
+      );
+      if (added.kind !== "added") {
+        for (const { settle } of riding) settle(added);
+        continue;
       }
+      const { last, done } = added;
+      lane.depth = Math.max(0, last - done);
+      lane.depthReadAt = monotonicMs();
+      riding.forEach(({ settle }, i) => {
+        const ticket = last - riding.length + i + 1;
+        settle({ kind: "enqueued", ticket, position: Math.max(1, ticket - done) });
+      });
+      redis.sadd(busyEventsKey(prefix), eventId).catch(onError); // once more after the add: see `release`
+      activations.signal(eventId).catch(onError); // the sweep finds an event that was not activated
     }
     lane.sending = false;
     if (lane.depth < QUEUE_DEPTH_MAX / 2) lanes.delete(eventId);
@@ -150,6 +163,9 @@ function jobJson(id: string, name: string, data: string): JobJson {
   };
 }
 
-/** Errors of which one knows that nothing was added: said by the server, or before anything was sent. */
-const wasRefused = (error: Error): boolean =>
-  error.name === "ReplyError" || error.message.startsWith("Stream isn't writeable");
+/** Errors of an add of which one knows that nothing was added: said by the server, or before anything was sent. */
+const wasRefused = (error: unknown): boolean =>
+  error instanceof Error &&
+  (error.name === "ReplyError" || error.message.startsWith("Stream isn't writeable"));
+
+const asError = (cause: unknown): Error => (cause instanceof Error ? cause : new Error(String(cause)));

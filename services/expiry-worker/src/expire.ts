@@ -55,7 +55,8 @@ export async function startExpiryWorker(options: ExpiryWorkerOptions): Promise<{
       fingerprint: null,
       input: { dueAt },
     });
-    if (sent.kind !== "enqueued") log.warn({ eventId, sent: sent.kind }, "a deadline was not sent: the sweep will");
+    if (sent.kind !== "enqueued")
+      log.warn({ eventId, sent: sent.kind }, "a deadline was not sent: the sweep will");
   }
 
   const worker = startDeadlineWorker({

@@ -1,5 +1,15 @@
 // One batch, one transaction: load → decide → write, tried again in place when the database stumbles, so that the
 // order of commands holds. Knows neither queue nor replies.
+
+import {
+  Fenced,
+  type LaneClaim,
+  loadBatch,
+  NoSuchEvent,
+  SETTLE_MAX,
+  USER_LOCKS_MAX,
+  writeBatch,
+} from "@holdfast/db/inventory";
 import {
   type AnyCommand,
   type Applied,
@@ -12,7 +22,6 @@ import {
   type FollowUp,
   logicalTime,
 } from "@holdfast/domain";
-import { Fenced, type LaneClaim, loadBatch, NoSuchEvent, SETTLE_MAX, USER_LOCKS_MAX, writeBatch } from "@holdfast/db/inventory";
 import type { Logger } from "@holdfast/runtime";
 import type pg from "pg";
 import { Contradiction, troubleOf } from "./database-errors.ts";
@@ -75,7 +84,9 @@ export function createApply({ pool, log, pause }: ApplyDeps): Apply {
         if (outcome.kind !== "applied") return outcome;
         return {
           ...outcome,
-          applied: outcome.applied.map((one) => (tried.has(one.command.id) ? { ...one, replayed: false } : one)),
+          applied: outcome.applied.map((one) =>
+            tried.has(one.command.id) ? { ...one, replayed: false } : one,
+          ),
         };
       } catch (error) {
         if (error instanceof Fenced) throw error;
@@ -97,7 +108,10 @@ export function createApply({ pool, log, pause }: ApplyDeps): Apply {
             const [only, ...others] = batch;
             if (only !== undefined && others.length === 0) {
               if (doomed.has(only.id)) {
-                log.error({ err: error, eventId, command: only.id }, "a command can neither take effect nor fail");
+                log.error(
+                  { err: error, eventId, command: only.id },
+                  "a command can neither take effect nor fail",
+                );
                 throw new LetGo(`${eventId} contradicts its own rules`, { cause: error });
               }
               doomed = new Set([...doomed, only.id]);
@@ -128,7 +142,10 @@ async function applyOnce(
   const tx = await pool.connect();
   let broken: Error | undefined;
   try {
-    const judgedAt = Math.max(0, ...commands.map((command) => logicalTime(command, Number.POSITIVE_INFINITY)));
+    const judgedAt = Math.max(
+      0,
+      ...commands.map((command) => logicalTime(command, Number.POSITIVE_INFINITY)),
+    );
     const loaded = await loadBatch(tx, eventId, claim, commands, judgedAt);
     const { lane, state, now } = loaded;
     if (lane.paused) {

@@ -1,10 +1,11 @@
 // Drains one event's queue: claims commands in order, has them applied, tells who waits, settles, until nothing is
 // left or the time slice is used up. Whoever runs this owns the event, or finds out at the next step that it does not.
-import type { AnyCommand, Applied, CommandId, EventId, FollowUp } from "@holdfast/domain";
+
 import { Fenced, type LaneClaim } from "@holdfast/db/inventory";
+import type { AnyCommand, Applied, CommandId, EventId, FollowUp } from "@holdfast/domain";
 import { type ClaimedJob, type EventQueue, NotOwner, type Reply } from "@holdfast/event-queue";
 import type { Logger } from "@holdfast/runtime";
-import { type Apply, type BatchOutcome, BATCH_COMMANDS_MAX } from "./apply.ts";
+import { type Apply, BATCH_COMMANDS_MAX, type BatchOutcome } from "./apply.ts";
 import type { Solitude } from "./solitude.ts";
 
 /** Milliseconds for which an event keeps its drain while nobody else waits for one. */
@@ -25,7 +26,12 @@ export interface DrainDeps {
   readonly activate: (eventId: EventId) => Promise<void>;
   readonly publish: (gateway: string, replies: readonly Reply[]) => Promise<void>;
   /** Timers for new holds, and what the decisions asked of other events. Hints: nothing waits for them. */
-  readonly followUp: (eventId: EventId, ended: readonly Applied[], asked: readonly FollowUp[], now: number) => void;
+  readonly followUp: (
+    eventId: EventId,
+    ended: readonly Applied[],
+    asked: readonly FollowUp[],
+    now: number,
+  ) => void;
   /** True when other events wait for a drain. */
   readonly crowded: () => boolean;
   readonly stopping: AbortSignal;
@@ -62,7 +68,10 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
           return;
         }
         if (outcome.kind === "no-such-event") {
-          log.error({ eventId, commands: commands.length }, "dropped commands of an event that does not exist");
+          log.error(
+            { eventId, commands: commands.length },
+            "dropped commands of an event that does not exist",
+          );
           hand.drop(commands.length);
         } else {
           claim = { fence: outcome.fence };
@@ -109,7 +118,9 @@ async function tryAlone(
 function tell(replies: ReadonlyMap<string, readonly Reply[]>, { publish, log }: DrainDeps): void {
   for (const [gateway, ended] of replies) {
     // Not awaited: who hears nothing reads the outcome's row.
-    publish(gateway, ended).catch((error: unknown) => log.warn({ err: error, gateway }, "replies not published"));
+    publish(gateway, ended).catch((error: unknown) =>
+      log.warn({ err: error, gateway }, "replies not published"),
+    );
   }
 }
 
@@ -136,7 +147,10 @@ function createHand(): Hand {
   return {
     add: (claimed) => void jobs.push(...claimed),
     isEmpty: () => jobs.length === 0,
-    commands: (max) => inOrder().slice(0, max).map(({ command }) => command),
+    commands: (max) =>
+      inOrder()
+        .slice(0, max)
+        .map(({ command }) => command),
     end(applied) {
       const replies = new Map<string, Reply[]>();
       const waiting = inOrder();

@@ -1,7 +1,8 @@
 // Looks through the tables, and through the list of busy events, for work that no job speaks of. In a healthy
 // system it finds nothing: a job is a hint, state is the truth.
-import { type Command, type EpochMs, type EventId } from "@holdfast/domain";
+
 import { acceptedOf, eventsWithDueHolds, forgetEnded, overdueEvents } from "@holdfast/db";
+import type { Command, EpochMs, EventId } from "@holdfast/domain";
 import { type Activations, busyEventsKey, jobsOf, type Producer } from "@holdfast/event-queue";
 import type { Logger } from "@holdfast/runtime";
 import type { Redis } from "ioredis";
@@ -44,7 +45,9 @@ export async function sweepOnce(deps: SweepDeps): Promise<Swept | null> {
   const client = await deps.pool.connect();
   try {
     await client.query("BEGIN");
-    const { rows } = await client.query<{ mine: boolean }>("SELECT pg_try_advisory_xact_lock($1) AS mine", [SWEEP_LOCK]);
+    const { rows } = await client.query<{ mine: boolean }>("SELECT pg_try_advisory_xact_lock($1) AS mine", [
+      SWEEP_LOCK,
+    ]);
     if (rows[0]?.mine !== true) return null;
     const forgotten = (await forgetEnded(deps.pool)).length;
     const settled = await settleLateHolds(deps);
@@ -77,7 +80,10 @@ async function resendOverdue({ pool, redis, prefix, producer, log }: SweepDeps):
     const { waiting, active } = await jobsOf(redis, prefix, eventId);
     const inQueue = waiting + active > 0;
     if (inQueue && !passed) continue; // on their way
-    const commands = await acceptedOf(pool, eventId, { passedMs: inQueue ? PASSED_MS : null, limit: RESEND_MAX });
+    const commands = await acceptedOf(pool, eventId, {
+      passedMs: inQueue ? PASSED_MS : null,
+      limit: RESEND_MAX,
+    });
     log.warn({ eventId, commands: commands.length }, "accepted commands were not in the queue: sent again");
     const sent = await Promise.all(commands.map((command) => producer.enqueue(command)));
     resent += sent.filter(({ kind }) => kind === "enqueued").length;

@@ -1,9 +1,9 @@
 // The worker, put together: connections, drain slots, follow-ups, sweep. Holds no rule and no statement.
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Applied, Command, EpochMs, EventId, FollowUp } from "@holdfast/domain";
 import { databaseFaults, lockTableRoom, openBatchPool, openDatabaseClock, openPool } from "@holdfast/db";
 import { USER_LOCKS_MAX } from "@holdfast/db/inventory";
+import type { Applied, Command, EpochMs, EventId, FollowUp } from "@holdfast/domain";
 import {
   openActivations,
   openDeadlines,
@@ -78,7 +78,12 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   });
 
   /** Hints, all of them: what gets lost here is found by the sweep. */
-  function followUp(eventId: EventId, ended: readonly Applied[], asked: readonly FollowUp[], now: EpochMs): void {
+  function followUp(
+    eventId: EventId,
+    ended: readonly Applied[],
+    asked: readonly FollowUp[],
+    now: EpochMs,
+  ): void {
     const held = ended.flatMap(({ outcome }) =>
       outcome.status === "succeeded" && outcome.reservation?.status === "held"
         ? [outcome.reservation.expiresAt ?? now]
@@ -123,9 +128,18 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
     }
   }
 
-  const slots = startDrainSlots({ redis: patient, prefix, concurrency: drainSlots, drain: drainAlone, onError });
+  const slots = startDrainSlots({
+    redis: patient,
+    prefix,
+    concurrency: drainSlots,
+    drain: drainAlone,
+    onError,
+  });
   slots.on("failed", (job, error) => log.warn({ err: error, eventId: job?.data.eventId }, "let an event go"));
-  const sweeping = keepSweeping({ pool, redis, prefix, activations, producer, expireDue, log }, stopping.signal);
+  const sweeping = keepSweeping(
+    { pool, redis, prefix, activations, producer, expireDue, log },
+    stopping.signal,
+  );
 
   return {
     async stop() {
@@ -157,10 +171,13 @@ async function checkStores({
   ];
   const room = await lockTableRoom(pool);
   if (room < drainSlots * USER_LOCKS_MAX) {
-    faults.push(`PostgreSQL: its lock table has room for ${room}, this worker may take ${drainSlots * USER_LOCKS_MAX}`);
+    faults.push(
+      `PostgreSQL: its lock table has room for ${room}, this worker may take ${drainSlots * USER_LOCKS_MAX}`,
+    );
   }
   for (const fault of faults) log.warn(fault);
-  if (faults.length > 0 && insistOnDurability) throw new Error(`The stores must not be used:\n${faults.join("\n")}`);
+  if (faults.length > 0 && insistOnDurability)
+    throw new Error(`The stores must not be used:\n${faults.join("\n")}`);
 }
 
 /** Asks at most once in a while, in the background: drains want an answer at once. */

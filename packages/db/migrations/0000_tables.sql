@@ -162,6 +162,7 @@ CREATE INDEX "reservations_due_idx" ON "reservations" USING btree ("event_id","e
 CREATE INDEX "reservations_expires_at_idx" ON "reservations" USING btree ("expires_at") WHERE status = 'held';--> statement-breakpoint
 CREATE INDEX "reservations_release_idx" ON "reservations" USING btree ("slot_id","expires_at") WHERE status = 'held';--> statement-breakpoint
 CREATE INDEX "reservations_user_id_idx" ON "reservations" USING btree ("user_id","id");--> statement-breakpoint
+CREATE INDEX "reservations_event_id_idx" ON "reservations" USING btree ("event_id","id");--> statement-breakpoint
 CREATE INDEX "sessions_user_id_idx" ON "sessions" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "sessions_revoked_at_idx" ON "sessions" USING btree ("revoked_at") WHERE revoked_at IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "users_email_key" ON "users" USING btree (lower("email"));--> statement-breakpoint

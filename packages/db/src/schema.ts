@@ -206,6 +206,7 @@ export const reservations = pgTable(
     index("reservations_expires_at_idx").on(t.expiresAt).where(sql`status = 'held'`), // the sweep
     index("reservations_release_idx").on(t.slotId, t.expiresAt).where(sql`status = 'held'`), // earliest release
     index("reservations_user_id_idx").on(t.userId, t.id), // a user's own list
+    index("reservations_event_id_idx").on(t.eventId, t.id), // an organizer's list
     check("reservations_quantity_positive", sql`quantity > 0`),
     check("reservations_status_known", oneOf("status", RESERVATION_STATUSES)),
     check("reservations_origin_known", oneOf("origin", RESERVATION_ORIGINS)),

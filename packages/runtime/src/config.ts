@@ -1,0 +1,48 @@
+// Reads a process's environment once, through one zod object. Nobody else reads `process.env`.
+import { z } from "zod";
+
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace"] as const;
+export const LOG_FORMATS = ["json", "text"] as const;
+export const MODES = ["local", "production"] as const;
+
+/** What every service may be told. `production` refuses what only makes sense on one's own machine. */
+export const ServiceConfig = z.object({
+  HOLDFAST_MODE: z.enum(MODES).default("production"),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
+  LOG_FORMAT: z.enum(LOG_FORMATS).default("json"),
+});
+export type ServiceConfig = z.infer<typeof ServiceConfig>;
+
+const urlOf = (schemes: readonly string[], example: string) =>
+  z.string({ error: `is missing: a URL such as ${example}` }).refine(
+    (value) => {
+      const url = URL.canParse(value) ? new URL(value) : null;
+      return url !== null && schemes.includes(url.protocol);
+    },
+    { error: `must be a URL such as ${example}` },
+  );
+
+/** What every service that touches the stores must be told. */
+export const StoresConfig = ServiceConfig.extend({
+  DATABASE_URL: urlOf(["postgres:", "postgresql:"], "postgresql://user:password@host:5432/database"),
+  REDIS_URL: urlOf(["redis:", "rediss:"], "redis://:password@host:6379"),
+});
+export type StoresConfig = z.infer<typeof StoresConfig>;
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** An empty variable counts as absent: compose files and shells cannot unset one. Throws `ConfigError` with every mistake. */
+export function loadConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  env: Readonly<Record<string, string | undefined>>,
+): z.infer<Schema> {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const mistakes = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
+  throw new ConfigError(`The environment cannot be used:\n${mistakes.join("\n")}`);
+}

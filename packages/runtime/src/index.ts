@@ -1,0 +1,5 @@
+// What every process needs: configuration, a log, a life, ids.
+export * from "./config.ts";
+export * from "./logger.ts";
+export * from "./new-id.ts";
+export * from "./service.ts";

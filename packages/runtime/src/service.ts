@@ -1,0 +1,105 @@
+// The life of a service process: configure, open, say "ready", stop when asked, exit. Knows no service.
+import process from "node:process";
+import type { z } from "zod";
+import { ConfigError, loadConfig, type ServiceConfig } from "./config.ts";
+import { createLogger, type Logger } from "./logger.ts";
+
+/** Milliseconds that a service has for its graceful stop; the promise to the outside is 5 s. */
+export const STOP_TIMEOUT_MS = 4_500;
+
+export interface Service {
+  readonly name: string;
+  /** Aborted when the stop begins. */
+  readonly stopping: AbortSignal;
+  /** For what cannot be survived: logs it, stops, exits with 1. */
+  fail(error: unknown): void;
+}
+
+export interface Opened {
+  /** Where it listens, when it does: told to the parent process. */
+  readonly url?: string;
+  stop(): Promise<void>;
+}
+
+export interface Opening<Config> {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly service: Service;
+}
+
+/** What is taken from the process, as an argument, so that a life can be tested inside another one. */
+export interface Host {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  on(event: string, listener: (reason: unknown) => void): unknown;
+  send?: ((message: unknown) => unknown) | undefined;
+  exit(code: number): void;
+  complain(text: string): void;
+  /** Where the log goes; standard output when absent. */
+  readonly log?: NodeJS.WritableStream;
+}
+
+const thisProcess: Host = {
+  env: process.env,
+  on: (event, listener) => process.on(event as "SIGTERM", listener),
+  ...(process.send === undefined ? {} : { send: (message) => process.connected && process.send?.(message) }),
+  exit: (code) => process.exit(code),
+  complain: (text) => process.stderr.write(`${text}\n`),
+};
+
+/** Runs until SIGTERM, SIGINT, a lost parent or a fault; exits 0 after a graceful stop, else 1. */
+export async function runService<Schema extends z.ZodType<ServiceConfig>>(
+  name: string,
+  schema: Schema,
+  open: (opening: Opening<z.infer<Schema>>) => Promise<Opened>,
+  host: Host = thisProcess,
+): Promise<void> {
+  let config: z.infer<Schema>;
+  try {
+    config = loadConfig(schema, host.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    host.complain(`${name}: ${error.message}`);
+    host.exit(1);
+    return;
+  }
+  const log = createLogger({ level: config.LOG_LEVEL, format: config.LOG_FORMAT, service: name }, host.log);
+  const stopping = new AbortController();
+  let exitCode = 0;
+
+  const stop = async (): Promise<void> => {
+    if (stopping.signal.aborted) return;
+    stopping.abort();
+    const late = setTimeout(() => {
+      log.fatal(`not stopped within ${STOP_TIMEOUT_MS} ms`);
+      host.exit(1);
+    }, STOP_TIMEOUT_MS);
+    try {
+      await (await opened)?.stop();
+      log.info("stopped");
+    } catch (error) {
+      log.fatal({ err: error }, "the stop failed");
+      exitCode = 1;
+    }
+    clearTimeout(late);
+    host.exit(exitCode);
+  };
+  const fail = (error: unknown): void => {
+    log.fatal({ err: error }, "cannot go on");
+    exitCode = 1;
+    void stop();
+  };
+  for (const signal of ["SIGTERM", "SIGINT", "disconnect"]) host.on(signal, () => void stop());
+  for (const fault of ["uncaughtException", "unhandledRejection"]) host.on(fault, fail);
+
+  const opening = { config, log, service: { name, stopping: stopping.signal, fail } };
+  const opened: Promise<Opened | null> = Promise.resolve(opening)
+    .then(open)
+    .catch((error: unknown) => {
+      fail(error);
+      return null;
+    });
+  const ready = await opened;
+  if (ready === null || stopping.signal.aborted) return;
+  log.info(ready.url === undefined ? "ready" : `ready at ${ready.url}`);
+  host.send?.({ type: "ready", ...(ready.url === undefined ? {} : { url: ready.url }) });
+}

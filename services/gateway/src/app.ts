@@ -1,0 +1,169 @@
+// Builds the application out of its parts. Does not listen: `server.ts` does.
+import { randomUUID } from "node:crypto";
+import jwt from "@fastify/jwt";
+import type { Logger } from "@holdfast/runtime";
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
+import { TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_CLAIMS_REQUIRED, TOKEN_ISSUER } from "./access-token.ts";
+import type { GatewayDeps } from "./deps.ts";
+import { addDocumentation } from "./documentation.ts";
+import { addEndpoint, type Doorkeeper, type Endpoint } from "./endpoint.ts";
+import { checkHost } from "./host-header.ts";
+import { Identities } from "./identity.ts";
+import { BODY_BYTES_MAX, readJsonBody } from "./json-body.ts";
+import { openApiOf } from "./openapi.ts";
+import { replyError, replyOnSocket, replyProblem } from "./problem-replies.ts";
+import { readQuery } from "./query-string.ts";
+import { addressKey, type RateLimiter, rateHeaders } from "./rate-limits.ts";
+import { notFound, Refused } from "./refused.ts";
+import { routeTable } from "./route-table.ts";
+import { authEndpoints } from "./routes/auth.ts";
+import { commandEndpoints } from "./routes/commands.ts";
+import { eventEndpoints } from "./routes/events.ts";
+import { healthEndpoints } from "./routes/health.ts";
+import { reservationEndpoints } from "./routes/reservations.ts";
+import type { Standing } from "./standing.ts";
+
+/** Milliseconds for a request's headers, and for the whole request. */
+export const HEADERS_TIMEOUT_MS = 10_000;
+export const REQUEST_TIMEOUT_MS = 20_000;
+/** Milliseconds that an idle connection is kept: longer than the proxies in front usually keep theirs. */
+export const KEEP_ALIVE_MS = 72_000;
+/** Milliseconds between looks for connections that are too slow. */
+const TIMEOUT_CHECK_MS = 1_000;
+export const HEADER_BYTES_MAX = 16 * 1024;
+export const CONNECTIONS_MAX = 20_000;
+/** Access tokens whose check is remembered. */
+const TOKENS_REMEMBERED_MAX = 20_000;
+
+export interface AppOptions extends GatewayDeps {
+  readonly log: Logger;
+  readonly jwtSecret: string;
+  readonly standing: Standing;
+  /** Null: nothing is limited. */
+  readonly limiter: RateLimiter | null;
+  /** Proxies whose word about the client's address is believed. */
+  readonly trustProxy: readonly string[];
+}
+
+const HEADERS = {
+  "cache-control": "no-store",
+  "content-security-policy":
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "strict-transport-security": "max-age=31536000; includeSubDomains",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
+
+/** All endpoints of the API, in the order of the documents. */
+export const endpointsOf = (deps: GatewayDeps): Endpoint[] => [
+  ...authEndpoints(deps),
+  ...eventEndpoints(deps),
+  ...reservationEndpoints(deps),
+  ...commandEndpoints(deps),
+  ...healthEndpoints(deps),
+];
+
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const app: FastifyInstance = fastify({
+    loggerInstance: options.log as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    childLoggerFactory: (logger) => logger, // a child for each request costs more than most requests log
+    genReqId: ({ headers }) => harmlessId(headers["x-request-id"]) ?? randomUUID(),
+    requestIdHeader: false,
+    bodyLimit: BODY_BYTES_MAX,
+    routerOptions: { querystringParser: (search) => ({ ...readQuery(search) }) },
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: "idle",
+    return503OnClosing: false, // what still gets in while it stops is answered
+    trustProxy: options.trustProxy.length === 0 ? false : [...options.trustProxy],
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      requireHostHeader: false, // Node's own answer is no problem: `checkHost` gives one
+    },
+    frameworkErrors: (error, request, reply) => {
+      setHeaders(request, reply);
+      replyError(error, request, reply);
+    },
+    clientErrorHandler: replyOnSocket,
+  });
+  app.server.maxConnections = CONNECTIONS_MAX;
+  app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
+  app.server.on("connect", (_request, socket) => replyOnSocket({}, socket));
+
+  const table = routeTable(app);
+  app.addHook("onRequest", async (request, reply) => {
+    setHeaders(request, reply);
+    checkHost(request.raw);
+    if (!request.is404) return;
+    const methods = table.methodsOf(request.url);
+    if (methods === null) throw notFound();
+    reply.header("allow", methods.join(", "));
+    if (request.method === "OPTIONS") return reply.code(204).send();
+    throw new Refused({ code: "method-not-allowed" });
+  });
+  app.setNotFoundHandler((request, reply) => replyProblem(request, reply, { code: "not-found" }));
+  app.setErrorHandler(replyError);
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (request, bytes, done) => {
+    const { "content-type": contentType, "content-encoding": contentEncoding } = request.headers;
+    try {
+      done(null, readJsonBody({ contentType, contentEncoding }, bytes as Buffer));
+    } catch (error) {
+      done(error as Error, undefined);
+    }
+  });
+
+  await app.register(jwt, {
+    secret: options.jwtSecret,
+    sign: { algorithm: TOKEN_ALGORITHM, iss: TOKEN_ISSUER, aud: TOKEN_AUDIENCE },
+    verify: {
+      algorithms: [TOKEN_ALGORITHM],
+      allowedIss: TOKEN_ISSUER,
+      allowedAud: TOKEN_AUDIENCE,
+      requiredClaims: TOKEN_CLAIMS_REQUIRED,
+      cache: TOKENS_REMEMBERED_MAX,
+    },
+  });
+
+  const doorkeeper = doorkeeperOf(app, options);
+  const endpoints = endpointsOf(options);
+  for (const added of endpoints) addEndpoint(app, doorkeeper, added);
+  await addDocumentation(app, openApiOf(endpoints));
+  return app;
+}
+
+function doorkeeperOf(app: FastifyInstance, { limiter, roleNow, standing }: AppOptions): Doorkeeper {
+  const identities = new Identities(app.jwt, standing);
+  return {
+    claim: (request) => identities.of(request.raw),
+    roleNow,
+    async count(rateClass, request, reply, claim) {
+      if (limiter === null) return;
+      const who = claim === null || claim === "invalid" ? addressKey(request.ip) : claim.userId;
+      const state = await limiter.count(rateClass, rateClass === "auth" ? addressKey(request.ip) : who);
+      reply.headers(rateHeaders(rateClass, state));
+      if (state.exceeded)
+        throw new Refused({ code: "rate-limited" }, { "retry-after": String(state.resetSeconds) });
+    },
+  };
+}
+
+function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers(HEADERS).header("x-request-id", request.id);
+}
+
+/** An id that somebody in front of us gave, when it is short and can do no harm in a log. */
+const harmlessId = (given: string | string[] | undefined): string | null =>
+  typeof given === "string" && /^[\w.:-]{1,64}$/.test(given) ? given : null;

@@ -1,0 +1,24 @@
+// What the routes are given. Nothing in this service reaches for anything else.
+import type { EpochMs, UserRole } from "@holdfast/domain";
+import type pg from "pg";
+import type { Identity } from "./identity.ts";
+import type { LongPolls } from "./long-polls.ts";
+import type { Origins } from "./origins.ts";
+import type { SignIn } from "./sign-in.ts";
+import type { Commands } from "./submit.ts";
+
+export interface GatewayDeps {
+  readonly pool: pg.Pool;
+  readonly commands: Commands;
+  /** Milliseconds since 1970, database time. */
+  readonly now: () => EpochMs;
+  readonly origins: Origins;
+  readonly signIn: SignIn;
+  readonly longPolls: LongPolls;
+  /** The role as the database has it now; null when the user is gone or disabled. */
+  readonly roleNow: (identity: Identity) => Promise<UserRole | null>;
+  /** Can the stores be reached? */
+  readonly storesAnswer: () => Promise<boolean>;
+  /** Aborted when the gateway begins to stop: who waits is answered with what is known. */
+  readonly stopping: AbortSignal;
+}

@@ -1,0 +1,160 @@
+// What a route is to this gateway, and the order in which one refuses: rate, token, role, body, fields.
+// (A path or method that is not known was refused before: see `app.ts`. What the rules refuse comes after.)
+import type { FieldError, ProblemCode } from "@holdfast/contracts";
+import { hasRole, type UserRole } from "@holdfast/domain";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { readIdempotencyKey } from "./idempotency.ts";
+import type { Claim, Identity } from "./identity.ts";
+import { type JsonObject, pointerPart } from "./json-body.ts";
+import { jsonSchemaOf } from "./json-schema.ts";
+import type { ReadQuery } from "./query-string.ts";
+import type { RateClass } from "./rate-limits.ts";
+import { forbidden, malformed, notFound, Refused, unauthenticated } from "./refused.ts";
+
+export type Access = "anyone" | UserRole;
+export type Fields = z.ZodObject;
+export type Answers = Readonly<Record<number, { readonly description: string; readonly schema?: z.ZodType }>>;
+
+export interface Asked<
+  Who extends Access,
+  Params extends Fields,
+  Query extends Fields,
+  Body extends z.ZodType,
+> {
+  readonly params: z.infer<Params>;
+  readonly query: z.infer<Query>;
+  readonly body: z.infer<Body>;
+  /** As it was sent; an absent body is an empty object. */
+  readonly rawBody: JsonObject;
+  /** Of a command; null when none was sent. */
+  readonly idempotencyKey: string | null;
+  readonly identity: Who extends "anyone" ? null : Identity;
+  readonly request: FastifyRequest;
+}
+
+export interface Endpoint<
+  Who extends Access = Access,
+  Params extends Fields = Fields,
+  Query extends Fields = Fields,
+  Body extends z.ZodType = z.ZodType,
+> {
+  readonly method: "GET" | "POST";
+  readonly url: string;
+  readonly access: Who;
+  /** Null: not counted. */
+  readonly rate: RateClass | null;
+  readonly tag: string;
+  readonly summary: string;
+  /** A command: takes `Idempotency-Key` and `Prefer`. A wait: takes `Prefer`. */
+  readonly takes?: "command" | "wait";
+  readonly params?: Params;
+  readonly query?: Query;
+  readonly body?: Body;
+  readonly answers: Answers;
+  /** Beside those that follow from the rest. */
+  readonly problems?: readonly ProblemCode[];
+  handle(asked: Asked<Who, Params, Query, Body>, reply: FastifyReply): Promise<unknown>;
+}
+
+/** Keeps the types of one endpoint's fields together; does nothing else. */
+export const endpoint = <
+  Who extends Access,
+  Params extends Fields = z.ZodObject<Record<never, never>>,
+  Query extends Fields = z.ZodObject<Record<never, never>>,
+  Body extends z.ZodType = z.ZodObject<Record<never, never>>,
+>(
+  definition: Endpoint<Who, Params, Query, Body>,
+): Endpoint => definition as unknown as Endpoint;
+
+/** Who decides whether a request may come in: counts it, and knows the role that counts now. */
+export interface Doorkeeper {
+  claim(request: FastifyRequest): Claim;
+  /** Throws `Refused` when there were too many. */
+  count(rateClass: RateClass, request: FastifyRequest, reply: FastifyReply, claim: Claim): Promise<void>;
+  /** The role as the database has it now; null when the user is gone or disabled. */
+  roleNow(identity: Identity): Promise<UserRole | null>;
+}
+
+const NO_FIELDS = z.strictObject({});
+
+export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added: Endpoint): void {
+  const { access, answers, handle, method, params, rate, url } = added;
+  const query = added.query ?? NO_FIELDS;
+  const body = added.body ?? NO_FIELDS;
+  const identities = new WeakMap<FastifyRequest, Identity>();
+
+  const response: Record<number, unknown> = {};
+  for (const [status, { schema }] of Object.entries(answers)) {
+    if (schema !== undefined) response[Number(status)] = jsonSchemaOf(schema, "output");
+  }
+
+  app.route({
+    method,
+    url,
+    config: { access },
+    schema: { response },
+    onRequest: async (request, reply) => {
+      const claim = access === "anyone" && rate === null ? null : doorkeeper.claim(request);
+      if (rate !== null) await doorkeeper.count(rate, request, reply, claim);
+      if (access === "anyone") return;
+      if (claim === null) throw unauthenticated();
+      if (claim === "invalid") throw unauthenticated("The access token is not valid, or not any more.");
+      let identity = claim;
+      if (access !== "user") {
+        const role = await doorkeeper.roleNow(identity);
+        if (role === null) throw unauthenticated("The access token is not valid any more.");
+        if (!hasRole(role, access)) throw forbidden();
+        identity = { ...identity, role };
+      }
+      identities.set(request, identity);
+    },
+    handler: async (request, reply) => {
+      if (method === "GET" && hasBody(request)) throw malformed("A GET request takes no body.");
+      const sent = request.query as ReadQuery;
+      const errors = [...sent.errors];
+      const asked = {
+        query: checked(query, { ...sent.fields }, errors),
+        body: method === "GET" ? undefined : checkedBody(body, request.body, errors),
+      };
+      const key = added.takes === "command" ? readIdempotencyKey(request.headers["idempotency-key"]) : null;
+      if (errors.length > 0) throw new Refused({ code: "validation-failed", errors });
+      const path = params?.safeParse(request.params);
+      if (path?.success === false) throw notFound(); // a malformed id names nothing
+      return handle(
+        {
+          ...asked,
+          params: path?.data ?? {},
+          idempotencyKey: key,
+          rawBody: (request.body ?? {}) as JsonObject,
+          identity: (identities.get(request) ?? null) as Identity,
+          request,
+        } as Asked<Access, Fields, Fields, z.ZodType>,
+        reply,
+      );
+    },
+  });
+}
+
+const hasBody = ({ headers }: FastifyRequest): boolean =>
+  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+
+function checkedBody(schema: z.ZodType, body: unknown, errors: FieldError[]): unknown {
+  if (body !== undefined) return checked(schema, body, errors);
+  const parsed = schema.safeParse({});
+  if (!parsed.success) throw malformed("A body is needed.");
+  return parsed.data;
+}
+
+function checked(schema: z.ZodType, value: unknown, errors: FieldError[]): unknown {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) errors.push(...fieldErrors(issue));
+  return undefined;
+}
+
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const at = issue.path.map((part) => `/${pointerPart(part)}`).join("");
+  if (issue.code !== "unrecognized_keys") return [{ pointer: at, detail: issue.message }];
+  return issue.keys.map((key) => ({ pointer: `${at}/${pointerPart(key)}`, detail: "is not known" }));
+}

@@ -1,0 +1,47 @@
+// Slows down who guesses passwords: failed sign-ins are counted for an account and for an address, in Redis.
+// When Redis is gone the login is closed, for nobody would count.
+import { createHash } from "node:crypto";
+import type { Redis } from "ioredis";
+import { addressKey, countInRedis } from "./rate-limits.ts";
+import { later } from "./refused.ts";
+
+/** Sign-ins that may fail in a window. */
+export const LOGIN_FAILURES_PER_ACCOUNT_MAX = 20;
+export const LOGIN_FAILURES_PER_ADDRESS_MAX = 100;
+export const LOGIN_WINDOW_SECONDS = 900;
+
+export interface LoginThrottle {
+  /** Counts a try; throws `Refused` when there were too many, or when they cannot be counted. */
+  enter(email: string, address: string): Promise<void>;
+  /** The try was no guess. */
+  succeeded(email: string, address: string): Promise<void>;
+}
+
+export const noThrottle: LoginThrottle = { enter: async () => {}, succeeded: async () => {} };
+
+export function createLoginThrottle(redis: Redis, prefix: string): LoginThrottle {
+  const limits = (email: string, address: string) => [
+    { key: `${prefix}:login:account:${hashed(email.toLowerCase())}`, max: LOGIN_FAILURES_PER_ACCOUNT_MAX },
+    { key: `${prefix}:login:address:${addressKey(address)}`, max: LOGIN_FAILURES_PER_ADDRESS_MAX },
+  ];
+  const orClosed = <Result>(asked: Promise<Result>): Promise<Result> =>
+    asked.catch(() => {
+      throw later("unavailable", 5);
+    });
+  return {
+    async enter(email, address) {
+      for (const { key, max } of limits(email, address)) {
+        const [count, leftMs] = await orClosed(countInRedis(redis, key, LOGIN_WINDOW_SECONDS));
+        if (count > max) throw later("rate-limited", leftMs / 1000);
+      }
+    },
+    async succeeded(email, address) {
+      const [account, from] = limits(email, address).map(({ key }) => key);
+      if (account === undefined || from === undefined) return;
+      await orClosed(redis.multi().del(account).decr(from).exec());
+    },
+  };
+}
+
+/** No personal data in Redis, not even as the name of a counter. */
+const hashed = (email: string): string => createHash("sha256").update(email).digest("base64url");

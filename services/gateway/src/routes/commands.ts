@@ -1,0 +1,94 @@
+// What became of commands: for who sent them, and for admins.
+import { COMMAND_STATUSES, Command, CommandList, Cursor, Limit, presentCommand } from "@holdfast/contracts";
+import { CommandId } from "@holdfast/domain";
+import type { FastifyReply } from "fastify";
+import { z } from "zod";
+import { isUnchanged } from "../conditional.ts";
+import type { GatewayDeps } from "../deps.ts";
+import { type Endpoint, endpoint } from "../endpoint.ts";
+import { pageOf, readCursor } from "../pages.ts";
+import { POLL_WAIT_SECONDS_MAX, readPreference } from "../prefer.ts";
+import { later, notFound } from "../refused.ts";
+import type { CommandRecord } from "../submit.ts";
+
+/** Seconds after which who was turned away from waiting, or was told "queued", may ask again. */
+const POLL_RETRY_SECONDS = 1;
+const CACHE_CONTROL = "private, no-cache";
+
+export function commandEndpoints({ commands, longPolls, roleNow, stopping }: GatewayDeps): Endpoint[] {
+  return [
+    endpoint({
+      method: "GET",
+      url: "/v1/commands/:id",
+      access: "user",
+      rate: "read",
+      tag: "Commands",
+      summary: "What became of a command; with Prefer: wait=N as soon as it ends",
+      takes: "wait",
+      params: z.object({ id: CommandId }),
+      answers: { 200: { description: "The command.", schema: Command }, 304: { description: "Unchanged." } },
+      problems: ["not-found", "unavailable"],
+      async handle({ params, identity, request }, reply) {
+        let record = await commands.find(params.id);
+        if (record === null) throw notFound();
+        if (record.userId !== identity.userId && (await roleNow(identity)) !== "admin") throw notFound();
+
+        const preference = readPreference(request.headers["prefer"], {
+          maxSeconds: POLL_WAIT_SECONDS_MAX,
+          respondAsync: false,
+        });
+        if (preference.applied !== null) reply.header("preference-applied", preference.applied);
+        if (record.status === "queued" && (preference.waitSeconds ?? 0) > 0) {
+          const leave = longPolls.enter(identity.userId);
+          if (leave === null) throw later("rate-limited", POLL_RETRY_SECONDS);
+          const signal = AbortSignal.any([stopping, goneSignal(reply)]);
+          try {
+            record =
+              (await commands.watch(params.id, (preference.waitSeconds ?? 0) * 1000, signal)) ?? record;
+          } finally {
+            leave();
+          }
+        }
+        reply.header("cache-control", CACHE_CONTROL);
+        if (record.status === "queued") reply.header("retry-after", POLL_RETRY_SECONDS);
+        if (isUnchanged(request, reply, tagOf(record))) return reply.code(304).send();
+        return presentCommand(record, request.id);
+      },
+    }),
+    endpoint({
+      method: "GET",
+      url: "/v1/commands",
+      access: "user",
+      rate: "read",
+      tag: "Commands",
+      summary: "Your commands",
+      query: z.strictObject({
+        status: z.enum(COMMAND_STATUSES).optional(),
+        limit: Limit,
+        cursor: Cursor.optional(),
+      }),
+      answers: { 200: { description: "A page.", schema: CommandList } },
+      problems: ["unavailable"],
+      async handle({ query, identity, request }, reply) {
+        const after = readCursor(CommandId, query.cursor);
+        const found = await commands.list(identity.userId, query.status ?? null, query.limit + 1, after);
+        reply.header("cache-control", CACHE_CONTROL);
+        const page = {
+          present: (record: CommandRecord) => presentCommand(record, request.id),
+          cursorOf: (record: CommandRecord) => record.id,
+        };
+        return pageOf(found, query.limit, page, request, reply);
+      },
+    }),
+  ];
+}
+
+/** Weak: the problem inside names the request in which it is told. */
+const tagOf = ({ status, position }: CommandRecord): string => `W/"${status}.${position ?? 0}"`;
+
+/** Aborts when the client hangs up before it has its answer. */
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once("close", () => gone.abort());
+  return gone.signal;
+}

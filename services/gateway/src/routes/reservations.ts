@@ -1,0 +1,211 @@
+// Reserve, purchase, cancel, and a user's own reservations.
+import {
+  Command,
+  Cursor,
+  Limit,
+  NoFields,
+  PurchaseBody,
+  presentReservation,
+  Reservation,
+  ReservationList,
+  ReserveBody,
+} from "@holdfast/contracts";
+import { findReservationOf, listReservations } from "@holdfast/db";
+import {
+  EventId,
+  RESERVATION_STATUSES,
+  type Reservation as ReservationFacts,
+  ReservationId,
+  type UserRole,
+} from "@holdfast/domain";
+import { z } from "zod";
+import { answerCommand, frameCommand } from "../command-door.ts";
+import type { GatewayDeps } from "../deps.ts";
+import { type Endpoint, endpoint } from "../endpoint.ts";
+import type { Identity } from "../identity.ts";
+import { pageOf, readCursor } from "../pages.ts";
+import { notFound } from "../refused.ts";
+
+const OfEvent = z.object({ id: EventId });
+const OfReservation = z.object({ id: ReservationId });
+const ACCEPTED = { description: "Not decided yet: the command to follow.", schema: Command };
+const COMMAND_PROBLEMS = ["not-found", "idempotency-key-reused", "queue-full", "unavailable"] as const;
+
+export function reservationEndpoints({ commands, now, origins, pool, roleNow }: GatewayDeps): Endpoint[] {
+  const door = { commands, now };
+
+  const reserve = endpoint({
+    method: "POST",
+    url: "/v1/events/:id/reserve",
+    access: "user",
+    rate: "command",
+    tag: "Reservations",
+    summary: "Reserve tickets of one slot, for some minutes",
+    takes: "command",
+    params: OfEvent,
+    body: ReserveBody,
+    answers: { 201: { description: "Held.", schema: Reservation }, 202: ACCEPTED },
+    problems: [
+      ...COMMAND_PROBLEMS,
+      "event-cancelled",
+      "event-over",
+      "sales-not-open",
+      "sales-closed",
+      "slot-required",
+      "limit-exceeded",
+      "already-reserved",
+      "overlap",
+      "sold-out",
+      "all-held",
+    ],
+    async handle(asked, reply) {
+      const { id: eventId } = asked.params;
+      const frame = frameCommand(asked, now);
+      if ((await origins.organizerOf(eventId)) === null) throw notFound();
+      const { slotId = null, quantity } = asked.body;
+      const command = { ...frame, eventId, type: "reserve" as const, input: { slotId, quantity } };
+      return answerCommand(door, command, asked.request, reply, 201);
+    },
+  });
+
+  const purchase = endpoint({
+    method: "POST",
+    url: "/v1/reservations/:id/purchase",
+    access: "user",
+    rate: "command",
+    tag: "Reservations",
+    summary: "Buy what is held",
+    takes: "command",
+    params: OfReservation,
+    body: PurchaseBody,
+    answers: { 200: { description: "Purchased.", schema: Reservation }, 202: ACCEPTED },
+    problems: [...COMMAND_PROBLEMS, "already-purchased", "event-cancelled", "hold-expired", "not-active"],
+    async handle(asked, reply) {
+      const { id: reservationId } = asked.params;
+      const frame = frameCommand(asked, now);
+      const origin = await origins.ofReservation(reservationId);
+      if (origin === null || origin.userId !== asked.identity.userId) throw notFound();
+      const { paymentReference = null } = asked.body;
+      const { eventId } = origin;
+      const command = {
+        ...frame,
+        eventId,
+        type: "purchase" as const,
+        input: { reservationId, paymentReference },
+      };
+      return answerCommand(door, command, asked.request, reply, 200);
+    },
+  });
+
+  const cancel = endpoint({
+    method: "POST",
+    url: "/v1/reservations/:id/cancel",
+    access: "user",
+    rate: "command",
+    tag: "Reservations",
+    summary: "Give tickets back",
+    takes: "command",
+    params: OfReservation,
+    body: NoFields,
+    answers: { 200: { description: "Cancelled.", schema: Reservation }, 202: ACCEPTED },
+    problems: [...COMMAND_PROBLEMS, "not-active", "cancellation-closed"],
+    async handle(asked, reply) {
+      const { id: reservationId } = asked.params;
+      const { identity } = asked;
+      const frame = frameCommand(asked, now);
+      const origin = await origins.ofReservation(reservationId);
+      if (origin === null) throw notFound();
+      const { eventId } = origin;
+      const role = origin.userId === identity.userId ? identity.role : await roleOver(eventId, identity);
+      if (role === null) throw notFound();
+      const command = { ...frame, eventId, type: "cancel" as const, input: { reservationId, role } };
+      return answerCommand(door, command, asked.request, reply, 200);
+    },
+  });
+
+  /** The role by which somebody may act on what others have of an event; null when there is none. */
+  async function roleOver(eventId: EventId, identity: Identity): Promise<UserRole | null> {
+    const role = await roleNow(identity);
+    if (role === "admin") return role;
+    const organizes = role === "organizer" && (await origins.organizerOf(eventId)) === identity.userId;
+    return organizes ? role : null;
+  }
+
+  const ListQuery = z.strictObject({
+    status: z.enum(RESERVATION_STATUSES).optional(),
+    when: z.enum(["upcoming", "past", "all"]).default("all"),
+    eventId: EventId.optional(),
+    limit: Limit,
+    cursor: Cursor.optional(),
+  });
+
+  const list = endpoint({
+    method: "GET",
+    url: "/v1/reservations",
+    access: "user",
+    rate: "read",
+    tag: "Reservations",
+    summary: "Your reservations, the newest first",
+    query: ListQuery,
+    answers: { 200: { description: "A page.", schema: ReservationList } },
+    async handle({ query, identity, request }, reply) {
+      const found = await listReservations(pool, {
+        of: { userId: identity.userId, ...(query.eventId === undefined ? {} : { eventId: query.eventId }) },
+        status: query.status ?? null,
+        when: query.when,
+        now: now(),
+        limit: query.limit + 1,
+        after: readCursor(ReservationId, query.cursor),
+      });
+      const page = { present: presentReservation, cursorOf: (last: ReservationFacts) => last.id };
+      return pageOf(found, query.limit, page, request, reply);
+    },
+  });
+
+  const one = endpoint({
+    method: "GET",
+    url: "/v1/reservations/:id",
+    access: "user",
+    rate: "read",
+    tag: "Reservations",
+    summary: "One of your reservations",
+    params: OfReservation,
+    answers: { 200: { description: "The reservation.", schema: Reservation } },
+    problems: ["not-found"],
+    async handle({ params, identity }) {
+      const found = await findReservationOf(pool, identity.userId, params.id);
+      if (found === null) throw notFound();
+      return presentReservation(found);
+    },
+  });
+
+  const ofEvent = endpoint({
+    method: "GET",
+    url: "/v1/events/:id/reservations",
+    access: "organizer",
+    rate: "read",
+    tag: "Events",
+    summary: "All reservations of an event that you organize, the newest first",
+    params: OfEvent,
+    query: ListQuery.omit({ when: true, eventId: true }),
+    answers: { 200: { description: "A page.", schema: ReservationList } },
+    problems: ["not-found"],
+    async handle({ params, query, identity, request }, reply) {
+      const organizer = await origins.organizerOf(params.id);
+      if (organizer === null || (organizer !== identity.userId && identity.role !== "admin"))
+        throw notFound();
+      const found = await listReservations(pool, {
+        of: { eventId: params.id },
+        status: query.status ?? null,
+        when: "all",
+        now: now(),
+        limit: query.limit + 1,
+        after: readCursor(ReservationId, query.cursor),
+      });
+      const page = { present: presentReservation, cursorOf: (last: ReservationFacts) => last.id };
+      return pageOf(found, query.limit, page, request, reply);
+    },
+  });
+
+  return [reserve, purchase, cancel, list, one, ofEvent];
+}

@@ -1,0 +1,139 @@
+// Opens the stores, builds the application on them, listens, and says how all of it stops.
+import type { AddressInfo } from "node:net";
+import { databaseFaults, findUser, openDatabaseClock, openPool } from "@holdfast/db";
+import {
+  openActivations,
+  openPatientRedis,
+  openProducer,
+  openRedis,
+  openReplies,
+  redisFaults,
+  untilReady,
+} from "@holdfast/event-queue";
+import { type Logger, newId, type Opened } from "@holdfast/runtime";
+import { Redis } from "ioredis";
+import { buildApp } from "./app.ts";
+import type { GatewayConfig } from "./config.ts";
+import { createLoginThrottle, noThrottle } from "./login-throttle.ts";
+import { LongPolls } from "./long-polls.ts";
+import { Origins } from "./origins.ts";
+import { Passwords } from "./passwords.ts";
+import { RateLimiter } from "./rate-limits.ts";
+import { SignIn } from "./sign-in.ts";
+import { Standing } from "./standing.ts";
+import { createCommands } from "./submit.ts";
+
+const POOL_MAX = 10;
+/** Connections that may wait to be accepted: a rush opens thousands at once. */
+const LISTEN_BACKLOG = 4_096;
+/** Milliseconds that a counter in Redis may take: then it is counted here. */
+const COUNTERS_TIMEOUT_MS = 250;
+/** Milliseconds in which both stores must answer for the gateway to be ready. */
+const READY_TIMEOUT_MS = 1_000;
+/** Milliseconds after which a stop cuts the connections that are still busy. */
+const DRAIN_MS = 3_500;
+
+export async function startGateway(config: GatewayConfig, log: Logger): Promise<Opened> {
+  const onError = (error: unknown): void => log.warn({ err: error }, "a store had trouble");
+  const stopping = new AbortController();
+  const prefix = config.REDIS_PREFIX;
+  const limited = config.RATE_LIMITS === "on";
+
+  const pool = openPool({ url: config.DATABASE_URL, name: "holdfast-gateway", max: POOL_MAX, onError });
+  const redis = openRedis({ url: config.REDIS_URL, name: "holdfast-gateway", onError });
+  const listener = openPatientRedis({ url: config.REDIS_URL, name: "holdfast-gateway-replies", onError });
+  const counters = new Redis(config.REDIS_URL, {
+    connectionName: "holdfast-gateway-limits",
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COUNTERS_TIMEOUT_MS,
+  });
+  counters.on("error", onError);
+
+  const clock = await openDatabaseClock(pool, onError);
+  await untilReady(redis);
+  if (config.HOLDFAST_MODE === "production") {
+    const faults = [...(await databaseFaults(pool)), ...(await redisFaults(redis))];
+    if (faults.length > 0) throw new Error(`the stores must not be used: ${faults.join("; ")}`);
+  }
+
+  const gateway = newId("session");
+  const replies = await openReplies(listener, prefix, gateway);
+  const activations = openActivations(redis, prefix);
+  const producer = openProducer({
+    redis,
+    prefix,
+    replyTo: gateway,
+    newJobId: () => newId("command"),
+    activations,
+    monotonicMs: () => performance.now(),
+    onError,
+  });
+  const commands = createCommands({ pool, redis, prefix, producer, replies, onError });
+
+  const standing = new Standing(pool, clock.now, log);
+  await standing.start();
+  const throttle = limited ? createLoginThrottle(counters, prefix) : noThrottle;
+  const app = await buildApp({
+    log,
+    pool,
+    commands,
+    now: clock.now,
+    origins: new Origins(pool),
+    signIn: new SignIn({ pool, secret: config.JWT_SECRET, passwords: new Passwords(), throttle, standing }),
+    longPolls: new LongPolls(),
+    jwtSecret: config.JWT_SECRET,
+    standing,
+    limiter: limited ? new RateLimiter(counters, prefix) : null,
+    trustProxy: config.TRUST_PROXY ?? [],
+    stopping: stopping.signal,
+    async roleNow({ userId }) {
+      const user = await findUser(pool, userId);
+      return user === null || user.disabled ? null : user.role;
+    },
+    storesAnswer: () => inTime(Promise.all([pool.query("SELECT 1"), redis.ping()])),
+  });
+  await app.listen({ host: config.HOST, port: config.PORT, backlog: LISTEN_BACKLOG });
+
+  return {
+    url: urlOf(app.server.address() as AddressInfo),
+    async stop() {
+      stopping.abort();
+      commands.hurry();
+      const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+      await app.close();
+      clearTimeout(cut);
+      standing.stop();
+      clock.stop();
+      await Promise.allSettled([producer.close(), activations.close()]);
+      for (const connection of [redis, listener, counters]) connection.disconnect();
+      await pool.end();
+    },
+  };
+}
+
+/** True when it succeeds within `READY_TIMEOUT_MS`. */
+async function inTime(asked: Promise<unknown>): Promise<boolean> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), READY_TIMEOUT_MS);
+  const timeout = new Promise<boolean>((resolve) =>
+    late.signal.addEventListener("abort", () => resolve(false)),
+  );
+  try {
+    return await Promise.race([
+      asked.then(
+        () => true,
+        () => false,
+      ),
+      timeout,
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const urlOf = ({ address, family, port }: AddressInfo): string => {
+  const host =
+    address === "0.0.0.0" || address === "::" ? "localhost" : family === "IPv6" ? `[${address}]` : address;
+  return `http://${host}:${port}`;
+};

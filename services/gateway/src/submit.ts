@@ -1,0 +1,230 @@
+// From a command to its answer: into the event's queue, wait for the outcome, else promise it in the tables first
+// and answer 202. Decides nothing about inventory.
+import { acceptCommands, findCommands, type CommandRecord as KeptCommand, listCommands } from "@holdfast/db";
+import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
+import { type Enqueued, eventKeys, type Producer, type Replies, type Reply } from "@holdfast/event-queue";
+import type { Redis } from "ioredis";
+import type pg from "pg";
+import { coalesce } from "./coalesce.ts";
+
+/** Rows that one coalesced statement reads or inserts. */
+const ROWS_PER_STATEMENT_MAX = 500;
+/** Milliseconds between looks at the tables for a long poll whose command was sent through another gateway. */
+const WATCH_EVERY_MS = 250;
+const RETRY_AFTER_SECONDS = 1;
+
+export interface CommandRecord {
+  readonly id: CommandId;
+  readonly type: string;
+  readonly eventId: EventId;
+  readonly userId: UserId | null;
+  readonly status: "queued" | "succeeded" | "rejected" | "failed";
+  readonly submittedAt: EpochMs;
+  readonly finishedAt: EpochMs | null;
+  /** Counts from 1; null once ended, or when nobody knows. */
+  readonly position: number | null;
+  readonly outcome: Outcome | null;
+}
+
+export interface Submission {
+  readonly command: Command;
+  /** Milliseconds to wait for the outcome. */
+  readonly waitMs: number;
+  /** Promise first, then send: the asker does not want to wait. */
+  readonly respondAsync: boolean;
+}
+
+export type Submitted =
+  | { readonly kind: "ended"; readonly outcome: Outcome; readonly replayed: boolean }
+  | { readonly kind: "queued"; readonly record: CommandRecord; readonly retryAfterSeconds: number };
+
+export type SubmitRefused =
+  | { readonly kind: "queue-full"; readonly retryAfterSeconds: number }
+  | { readonly kind: "unavailable"; readonly retryAfterSeconds: number };
+
+export interface Commands {
+  submit(submission: Submission): Promise<Submitted | SubmitRefused>;
+  find(id: CommandId): Promise<CommandRecord | null>;
+  /** Resolves when it ended, or after `waitMs` milliseconds with what is known then. */
+  watch(id: CommandId, waitMs: number, signal: AbortSignal): Promise<CommandRecord | null>;
+  list(
+    userId: UserId,
+    status: CommandRecord["status"] | null,
+    limit: number,
+    after: CommandId | null,
+  ): Promise<CommandRecord[]>;
+  /** Lets everybody who waits be answered at once with what is known: the gateway is about to stop. */
+  hurry(): void;
+}
+
+export interface CommandsDeps {
+  readonly pool: pg.Pool;
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly producer: Producer;
+  readonly replies: Replies;
+  readonly onError: (error: unknown) => void;
+}
+
+/** How waiting for an outcome ends: with it, with the news that the command was not taken, or not at all. */
+type Heard = Reply | Exclude<Enqueued, { kind: "enqueued" }> | "nothing";
+
+export function createCommands({ pool, redis, prefix, producer, replies, onError }: CommandsDeps): Commands {
+  const read = coalesce(async (ids: readonly CommandId[]) => {
+    const found = new Map((await findCommands(pool, ids)).map((kept) => [kept.id, kept]));
+    return ids.map((id) => found.get(id) ?? null);
+  }, ROWS_PER_STATEMENT_MAX);
+  const accept = coalesce(async (accepted: readonly { command: Command; ticket: number | null }[]) => {
+    await acceptCommands(pool, accepted);
+    return accepted.map(() => undefined);
+  }, ROWS_PER_STATEMENT_MAX);
+
+  /** Submissions under way here: a repeat rides along with the first. */
+  const sending = new Map<CommandId, Promise<Enqueued>>();
+  const waiting = new Set<() => void>();
+  let hurried = false;
+
+  async function submit(submission: Submission): Promise<Submitted | SubmitRefused> {
+    try {
+      return submission.respondAsync ? await promiseFirst(submission.command) : await waitFirst(submission);
+    } catch (error) {
+      onError(error);
+      return { kind: "unavailable", retryAfterSeconds: RETRY_AFTER_SECONDS };
+    }
+  }
+
+  async function waitFirst({ command, waitMs }: Submission): Promise<Submitted | SubmitRefused> {
+    const first = sending.get(command.id);
+    let ticket: number | null = null;
+    const heard = await listen(command.id, waitMs, (tell) => {
+      const enqueued = first ?? send(command);
+      enqueued.then((sent) => {
+        if (sent.kind === "enqueued") ticket = sent.ticket;
+        else tell(sent);
+      }, onError);
+    });
+    if (heard !== "nothing" && "outcome" in heard) {
+      return { kind: "ended", outcome: heard.outcome, replayed: heard.replayed || first !== undefined };
+    }
+    if (heard !== "nothing" && heard.kind !== "unknown") return notTaken(command, heard.kind);
+    return promiseLate(command, ticket);
+  }
+
+  function send(command: Command): Promise<Enqueued> {
+    const enqueued = producer.enqueue(command).finally(() => sending.delete(command.id));
+    sending.set(command.id, enqueued);
+    return enqueued;
+  }
+
+  /** The first thing that is heard of a command. Listens from before it is sent. */
+  function listen(
+    id: CommandId,
+    waitMs: number,
+    start: (tell: (heard: Heard) => void) => void,
+  ): Promise<Heard> {
+    return new Promise((resolve) => {
+      const tell = (heard: Heard): void => {
+        clearTimeout(timer);
+        waiting.delete(stopWaiting);
+        giveUp();
+        resolve(heard);
+      };
+      const stopWaiting = (): void => tell("nothing");
+      const giveUp = replies.expect(id, tell);
+      const timer = setTimeout(stopWaiting, hurried ? 0 : waitMs);
+      waiting.add(stopWaiting);
+      start(tell);
+    });
+  }
+
+  /** Refused at the door, unless it is the repeat of a command that has ended. */
+  async function notTaken(command: Command, kind: "full" | "not-sent"): Promise<Submitted | SubmitRefused> {
+    const kept = command.idempotencyKey === null ? null : await read(command.id);
+    if (kept?.outcome) return { kind: "ended", outcome: kept.outcome, replayed: true };
+    return { kind: kind === "full" ? "queue-full" : "unavailable", retryAfterSeconds: RETRY_AFTER_SECONDS };
+  }
+
+  /** Nothing was heard in time: the outcome's row, or a promise in the tables. */
+  async function promiseLate(command: Command, ticket: number | null): Promise<Submitted> {
+    const kept = await read(command.id);
+    if (kept?.outcome) return { kind: "ended", outcome: kept.outcome, replayed: false };
+    await accept({ command, ticket });
+    return queued(command, ticket);
+  }
+
+  async function promiseFirst(command: Command): Promise<Submitted | SubmitRefused> {
+    const kept = command.idempotencyKey === null ? null : await read(command.id);
+    if (kept?.outcome) return { kind: "ended", outcome: kept.outcome, replayed: true };
+    if (kept !== null)
+      return { kind: "queued", record: await recordOf(kept), retryAfterSeconds: RETRY_AFTER_SECONDS };
+    if (await producer.isFull(command)) return { kind: "queue-full", retryAfterSeconds: RETRY_AFTER_SECONDS };
+    await accept({ command, ticket: null });
+    // From here on it is promised: should the queue not take it, the sweep sends it again.
+    const sent = await send(command);
+    return queued(command, sent.kind === "enqueued" ? sent.ticket : null);
+  }
+
+  async function queued(command: Command, ticket: number | null): Promise<Submitted> {
+    const { id, type, eventId, userId, at } = command;
+    const kept = { id, type, eventId, userId, submittedAt: at, finishedAt: null, outcome: null, ticket };
+    return { kind: "queued", record: await recordOf(kept), retryAfterSeconds: RETRY_AFTER_SECONDS };
+  }
+
+  async function recordOf(kept: KeptCommand): Promise<CommandRecord> {
+    const { id, type, eventId, userId, submittedAt, finishedAt, outcome } = kept;
+    const position = outcome === null && kept.ticket !== null ? await positionOf(eventId, kept.ticket) : null;
+    return {
+      id,
+      type,
+      eventId,
+      userId,
+      submittedAt,
+      finishedAt,
+      outcome,
+      status: outcome?.status ?? "queued",
+      position: outcome === null ? (position ?? 1) : null,
+    };
+  }
+
+  /** A hint, made of two counters. After Redis was emptied it may be too small for a while, never below 1. */
+  async function positionOf(eventId: EventId, ticket: number): Promise<number | null> {
+    try {
+      const [enqueued, done] = await redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done");
+      const ahead = Math.min(ticket, Number(enqueued ?? 0)) - Number(done ?? 0);
+      return Math.max(1, ahead);
+    } catch (error) {
+      onError(error);
+      return null;
+    }
+  }
+
+  async function find(id: CommandId): Promise<CommandRecord | null> {
+    const kept = await read(id);
+    return kept === null ? null : recordOf(kept);
+  }
+
+  async function watch(id: CommandId, waitMs: number, signal: AbortSignal): Promise<CommandRecord | null> {
+    const until = performance.now() + waitMs;
+    for (;;) {
+      const kept = await read(id);
+      const left = until - performance.now();
+      if (kept === null || kept.outcome !== null || left <= 0 || hurried || signal.aborted) {
+        return kept === null ? null : recordOf(kept);
+      }
+      await listen(id, Math.min(left, WATCH_EVERY_MS), () => undefined);
+    }
+  }
+
+  return {
+    submit,
+    find,
+    watch,
+    async list(userId, status, limit, after) {
+      return Promise.all((await listCommands(pool, { userId, status, limit, after })).map(recordOf));
+    },
+    hurry() {
+      hurried = true;
+      for (const stopWaiting of [...waiting]) stopWaiting();
+    },
+  };
+}

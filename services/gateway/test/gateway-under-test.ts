@@ -1,0 +1,182 @@
+// The application on real stores, with commands that a test scripts: what the door does with what it is told.
+import { Writable } from "node:stream";
+import { findUser, insertUser } from "@holdfast/db";
+import type { CommandId, UserId, UserRole } from "@holdfast/domain";
+import { createLogger, newId } from "@holdfast/runtime";
+import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
+import type { FastifyInstance, InjectOptions } from "fastify";
+import { signAccessToken } from "../src/access-token.ts";
+import { buildApp } from "../src/app.ts";
+import { createLoginThrottle, noThrottle } from "../src/login-throttle.ts";
+import { LongPolls } from "../src/long-polls.ts";
+import { Origins } from "../src/origins.ts";
+import { Passwords } from "../src/passwords.ts";
+import { RateLimiter } from "../src/rate-limits.ts";
+import { SignIn } from "../src/sign-in.ts";
+import { Standing } from "../src/standing.ts";
+import type { CommandRecord, Commands, Submission, SubmitRefused, Submitted } from "../src/submit.ts";
+
+export const JWT_SECRET = "a secret of tests, long enough for HS256 to be content";
+
+/** Commands whose fate the test decides. */
+export class ScriptedCommands implements Commands {
+  readonly submitted: Submission[] = [];
+  readonly records = new Map<CommandId, CommandRecord>();
+  answer: (submission: Submission) => Submitted | SubmitRefused = () => {
+    throw new Error("the test did not say how commands end");
+  };
+  /** How a long poll ends; by default with what is known at once. */
+  onWatch: (id: CommandId, waitMs: number, signal: AbortSignal) => Promise<CommandRecord | null> = async (
+    id,
+  ) => this.records.get(id) ?? null;
+
+  async submit(submission: Submission): Promise<Submitted | SubmitRefused> {
+    this.submitted.push(submission);
+    return this.answer(submission);
+  }
+
+  async find(id: CommandId): Promise<CommandRecord | null> {
+    return this.records.get(id) ?? null;
+  }
+
+  async watch(id: CommandId, waitMs: number, signal: AbortSignal): Promise<CommandRecord | null> {
+    return this.onWatch(id, waitMs, signal);
+  }
+
+  async list(
+    userId: UserId,
+    status: CommandRecord["status"] | null,
+    limit: number,
+    after: CommandId | null,
+  ): Promise<CommandRecord[]> {
+    return [...this.records.values()]
+      .filter((record) => record.userId === userId && (status === null || record.status === status))
+      .filter((record) => after === null || record.id < after)
+      .sort((a, b) => (a.id < b.id ? 1 : -1))
+      .slice(0, limit);
+  }
+
+  hurry(): void {}
+}
+
+export interface Person {
+  readonly id: UserId;
+  readonly email: string;
+  readonly token: string;
+  readonly auth: { authorization: string };
+}
+
+export interface GatewayUnderTest {
+  readonly app: FastifyInstance;
+  readonly commands: ScriptedCommands;
+  readonly database: TestDatabase;
+  readonly redis: TestRedis;
+  readonly standing: Standing;
+  /** What the application wrote to its log. */
+  readonly log: string[];
+  readonly stopping: AbortController;
+  person(role?: UserRole): Promise<Person>;
+  /** Answers of the application, with the body parsed. */
+  ask(options: InjectOptions): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | number | undefined>;
+  // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it
+  readonly body: any;
+}
+
+export interface TestSettings {
+  readonly limits?: boolean;
+  readonly trustProxy?: readonly string[];
+  readonly storesAnswer?: () => Promise<boolean>;
+}
+
+export async function openGateway(settings: TestSettings = {}): Promise<GatewayUnderTest> {
+  const database = await openTestDatabase();
+  const redis = await openTestRedis();
+  const { pool } = database;
+  const lines: string[] = [];
+  const out = new Writable({
+    write(line, _encoding, done) {
+      lines.push(String(line));
+      done();
+    },
+  });
+  const log = createLogger({ level: "debug", format: "json", service: "gateway" }, out);
+  const commands = new ScriptedCommands();
+  const standing = new Standing(pool, Date.now, log);
+  await standing.start();
+  const stopping = new AbortController();
+  const limited = settings.limits === true;
+  const throttle = limited ? createLoginThrottle(redis.redis, redis.prefix) : noThrottle;
+  const app = await buildApp({
+    log,
+    pool,
+    commands,
+    now: Date.now,
+    origins: new Origins(pool),
+    signIn: new SignIn({ pool, secret: JWT_SECRET, passwords: new Passwords(), throttle, standing }),
+    longPolls: new LongPolls(),
+    jwtSecret: JWT_SECRET,
+    standing,
+    limiter: limited ? new RateLimiter(redis.redis, redis.prefix) : null,
+    trustProxy: settings.trustProxy ?? [],
+    stopping: stopping.signal,
+    async roleNow({ userId }) {
+      const user = await findUser(pool, userId);
+      return user === null || user.disabled ? null : user.role;
+    },
+    storesAnswer: settings.storesAnswer ?? (async () => true),
+  });
+  await app.ready();
+
+  return {
+    app,
+    commands,
+    database,
+    redis,
+    standing,
+    log: lines,
+    stopping,
+    async person(role = "user") {
+      const id = newId("user");
+      const email = `${id}@example.test`;
+      await insertUser(pool, { id, email, name: "Test Person", passwordHash: "none" });
+      await pool.query("UPDATE users SET role = $2 WHERE id = $1", [id, role]);
+      const token = signAccessToken(JWT_SECRET, { userId: id, role });
+      return { id, email, token, auth: { authorization: `Bearer ${token}` } };
+    },
+    async ask(options) {
+      const response = await app.inject(options);
+      const isJson = /json/.test(String(response.headers["content-type"]));
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        body: isJson && response.body !== "" ? JSON.parse(response.body) : response.body,
+      };
+    },
+    async close() {
+      await app.close();
+      standing.stop();
+      await redis.close();
+      await database.close();
+    },
+  };
+}
+
+/** A day from now and later: a body that makes an event with as many slots. */
+export function eventBody(slots = 1, more: Record<string, unknown> = {}): Record<string, unknown> {
+  const at = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
+  return {
+    name: "A concert",
+    slots: Array.from({ length: slots }, (_, i) => ({
+      startsAt: at(24 + 3 * i),
+      endsAt: at(26 + 3 * i),
+      capacity: 10,
+    })),
+    ...more,
+  };
+}

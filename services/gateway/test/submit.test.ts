@@ -1,0 +1,281 @@
+// From a command to its answer: what is heard in time, what is promised, and what is refused. The tables and Redis are
+// real; the way into the queue is played, so that each of its endings can be had at will.
+import { acceptCommands, findCommands } from "@holdfast/db";
+import type { Command, CommandId, Outcome, Reservation } from "@holdfast/domain";
+import { type Enqueued, eventKeys, type Producer, type Replies, type Reply } from "@holdfast/event-queue";
+import {
+  createEvent,
+  createUsers,
+  openTestDatabase,
+  openTestRedis,
+  reserve,
+  type TestDatabase,
+  type TestRedis,
+} from "@holdfast/testkit";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { coalesce } from "../src/coalesce.ts";
+import { type Commands, createCommands, type Submission } from "../src/submit.ts";
+
+let database: TestDatabase;
+let redis: TestRedis;
+let eventId: Awaited<ReturnType<typeof createEvent>>["id"];
+let userId: Awaited<ReturnType<typeof createUsers>>[number];
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  redis = await openTestRedis();
+  eventId = (await createEvent(database.pool)).id;
+  [userId] = (await createUsers(database.pool, 1)) as [typeof userId];
+});
+afterAll(async () => {
+  await redis.close();
+  await database.close();
+});
+afterEach(async () => {
+  await redis.redis.del(eventKeys(redis.prefix, eventId).count);
+});
+
+/** A way into the queue that ends as the test says, and the reply channel behind it. */
+function play(ending: (command: Command) => Enqueued | Promise<Enqueued>, full = false) {
+  const sent: Command[] = [];
+  const waiters = new Map<CommandId, Set<(reply: Reply) => void>>();
+  const errors: unknown[] = [];
+  const producer: Producer = {
+    enqueue: async (command) => {
+      sent.push(command);
+      return ending(command);
+    },
+    isFull: async () => full,
+    close: async () => undefined,
+  };
+  const replies: Replies = {
+    get waiting() {
+      return [...waiters.values()].reduce((sum, set) => sum + set.size, 0);
+    },
+    expect(id, onReply) {
+      const set = waiters.get(id) ?? new Set();
+      waiters.set(id, set.add(onReply));
+      return () => set.delete(onReply);
+    },
+  };
+  const reply = (commandId: CommandId, outcome: Outcome, replayed = false): void => {
+    const expecting = [...(waiters.get(commandId) ?? [])];
+    waiters.delete(commandId);
+    for (const onReply of expecting) onReply({ commandId, outcome, replayed });
+  };
+  const commands: Commands = createCommands({
+    pool: database.pool,
+    redis: redis.redis,
+    prefix: redis.prefix,
+    producer,
+    replies,
+    onError: (error) => errors.push(error),
+  });
+  return { commands, sent, reply, replies, errors };
+}
+
+const ask = (extra: { key?: string } = {}): Command => reserve(eventId, userId, extra);
+const soon = (command: Command, over: Partial<Submission> = {}): Submission => ({
+  command,
+  waitMs: 5_000,
+  respondAsync: false,
+  ...over,
+});
+const enqueued = (): Enqueued => ({ kind: "enqueued", ticket: 7, position: 3 });
+const soldOut: Outcome = { status: "rejected", refusal: { code: "sold-out" } };
+const lost = (kind: "not-sent" | "unknown"): Enqueued => ({ kind, error: new Error("the carrier is gone") });
+
+let seq = 0;
+async function writeOutcome(command: Command, outcome: Outcome): Promise<void> {
+  seq += 1;
+  await database.pool.query(
+    `INSERT INTO outcomes (command_id, event_id, seq, type, user_id, status, outcome, submitted_at, finished_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now())`,
+    [command.id, command.eventId, seq, command.type, command.userId, outcome.status, JSON.stringify(outcome)],
+  );
+}
+
+test("an outcome that is heard in time is the answer, and nothing is promised", async () => {
+  const { commands, reply, replies } = play((command) => {
+    queueMicrotask(() => reply(command.id, soldOut));
+    return enqueued();
+  });
+  const command = ask();
+  expect(await commands.submit(soon(command))).toEqual({ kind: "ended", outcome: soldOut, replayed: false });
+  expect(await findCommands(database.pool, [command.id])).toEqual([]);
+  expect(replies.waiting).toBe(0);
+});
+
+test("a repeat that the worker answers again is marked as one", async () => {
+  const { commands, reply } = play((command) => {
+    queueMicrotask(() => reply(command.id, soldOut, true));
+    return enqueued();
+  });
+  expect(await commands.submit(soon(ask({ key: "k" })))).toMatchObject({ kind: "ended", replayed: true });
+});
+
+test("a repeat while the first one runs here rides along with it, and is not sent again", async () => {
+  const { commands, reply, sent } = play(async () => enqueued());
+  const command = ask({ key: "twice" });
+  const both = [commands.submit(soon(command)), commands.submit(soon(command))];
+  await Promise.resolve();
+  reply(command.id, soldOut);
+  expect(await Promise.all(both)).toEqual([
+    { kind: "ended", outcome: soldOut, replayed: false },
+    { kind: "ended", outcome: soldOut, replayed: true },
+  ]);
+  expect(sent).toHaveLength(1);
+});
+
+test("when nothing is heard in time the command is promised in the tables before it is answered", async () => {
+  const { commands } = play(enqueued);
+  const command = ask();
+  await redis.redis.hset(eventKeys(redis.prefix, eventId).count, { enqueued: 9, done: 5 });
+  const answer = await commands.submit(soon(command, { waitMs: 1 }));
+  expect(answer).toMatchObject({
+    kind: "queued",
+    retryAfterSeconds: 1,
+    record: { status: "queued", position: 2 },
+  });
+  expect(await findCommands(database.pool, [command.id])).toMatchObject([{ id: command.id, ticket: 7 }]);
+});
+
+test("when nothing is heard but the outcome's row is there, it is the answer", async () => {
+  const { commands } = play(enqueued);
+  const command = ask();
+  await writeOutcome(command, soldOut);
+  expect(await commands.submit(soon(command, { waitMs: 1 }))).toEqual({
+    kind: "ended",
+    outcome: soldOut,
+    replayed: false,
+  });
+});
+
+test("an add whose fate is unknown is promised at once, not waited for", async () => {
+  const { commands } = play(() => lost("unknown"));
+  const command = ask();
+  expect(await commands.submit(soon(command))).toMatchObject({ kind: "queued" });
+  expect(await findCommands(database.pool, [command.id])).toHaveLength(1);
+});
+
+test("what the carrier did not take is refused and leaves nothing behind", async () => {
+  const { commands } = play(() => lost("not-sent"));
+  const command = ask({ key: "later" });
+  expect(await commands.submit(soon(command))).toEqual({ kind: "unavailable", retryAfterSeconds: 1 });
+  expect(await findCommands(database.pool, [command.id])).toEqual([]);
+});
+
+test("a full queue refuses, but for the keyed repeat of a command that has ended", async () => {
+  const { commands } = play(() => ({ kind: "full" }));
+  expect(await commands.submit(soon(ask()))).toEqual({ kind: "queue-full", retryAfterSeconds: 1 });
+  const ended = ask({ key: "done" });
+  await writeOutcome(ended, soldOut);
+  expect(await commands.submit(soon(ended))).toEqual({ kind: "ended", outcome: soldOut, replayed: true });
+});
+
+test("respond-async promises first and sends then", async () => {
+  const promised: boolean[] = [];
+  const { commands } = play(async (command) => {
+    promised.push((await findCommands(database.pool, [command.id])).length === 1);
+    return enqueued();
+  });
+  const answer = await commands.submit(soon(ask(), { respondAsync: true }));
+  expect(answer).toMatchObject({ kind: "queued", record: { position: 1 } });
+  expect(promised).toEqual([true]);
+});
+
+test("respond-async stands by its promise when the queue does not take the command", async () => {
+  const { commands } = play(() => lost("not-sent"));
+  const command = ask();
+  expect(await commands.submit(soon(command, { respondAsync: true }))).toMatchObject({ kind: "queued" });
+  expect(await findCommands(database.pool, [command.id])).toHaveLength(1);
+});
+
+test("respond-async promises nothing when the queue is full", async () => {
+  const { commands } = play(enqueued, true);
+  const command = ask();
+  expect(await commands.submit(soon(command, { respondAsync: true }))).toMatchObject({ kind: "queue-full" });
+  expect(await findCommands(database.pool, [command.id])).toEqual([]);
+});
+
+test("respond-async answers a keyed repeat with the outcome, or with the promise that stands", async () => {
+  const { commands, sent } = play(enqueued);
+  const ended = ask({ key: "ended" });
+  await writeOutcome(ended, soldOut);
+  expect(await commands.submit(soon(ended, { respondAsync: true }))).toMatchObject({
+    kind: "ended",
+    replayed: true,
+  });
+  const waiting = ask({ key: "waiting" });
+  await acceptCommands(database.pool, [{ command: waiting, ticket: null }]);
+  expect(await commands.submit(soon(waiting, { respondAsync: true }))).toMatchObject({ kind: "queued" });
+  expect(sent).toEqual([]);
+});
+
+test("a database that fails is `unavailable`, and the cause is reported", async () => {
+  const { commands, errors } = play(enqueued);
+  const strangers = { ...ask(), userId: "usr_00000000000000000000000000" as typeof userId };
+  expect(await commands.submit(soon(strangers as Command, { waitMs: 1 }))).toEqual({
+    kind: "unavailable",
+    retryAfterSeconds: 1,
+  });
+  expect(errors).toHaveLength(1);
+});
+
+test("hurry answers everybody who waits with what is known, and lets nobody wait after", async () => {
+  const { commands } = play(enqueued);
+  const waiting = commands.submit(soon(ask(), { waitMs: 60_000 }));
+  await Promise.resolve();
+  commands.hurry();
+  expect(await waiting).toMatchObject({ kind: "queued" });
+  expect(await commands.submit(soon(ask(), { waitMs: 60_000 }))).toMatchObject({ kind: "queued" });
+});
+
+test("a long poll ends with the reply's outcome, with the deadline, or at once for what is not known", async () => {
+  const { commands, reply, replies } = play(enqueued);
+  const command = ask();
+  expect(await commands.watch(command.id, 1_000, AbortSignal.timeout(5_000))).toBeNull();
+  await acceptCommands(database.pool, [{ command, ticket: 2 }]);
+  expect(await commands.watch(command.id, 0, AbortSignal.timeout(5_000))).toMatchObject({ status: "queued" });
+  const watching = commands.watch(command.id, 10_000, AbortSignal.timeout(20_000));
+  await expect.poll(() => replies.waiting).toBe(1);
+  await writeOutcome(command, soldOut);
+  reply(command.id, soldOut);
+  expect(await watching).toMatchObject({ status: "rejected", outcome: soldOut, position: null });
+});
+
+test("a list tells ended and waiting commands of one user, and positions only of those that wait", async () => {
+  const [other] = (await createUsers(database.pool, 1)) as [typeof userId];
+  const { commands } = play(enqueued);
+  const ended = reserve(eventId, other);
+  const waiting = reserve(eventId, other);
+  await writeOutcome(ended, { status: "succeeded", reservation: null as Reservation | null });
+  await acceptCommands(database.pool, [{ command: waiting, ticket: null }]);
+  expect(await commands.list(other, null, 10, null)).toMatchObject([
+    { id: waiting.id, status: "queued", position: 1 },
+    { id: ended.id, status: "succeeded", position: null },
+  ]);
+  expect(await commands.list(other, "queued", 10, null)).toMatchObject([{ id: waiting.id }]);
+  expect(await commands.list(other, null, 10, waiting.id)).toMatchObject([{ id: ended.id }]);
+});
+
+test("calls that come while one is under way ride together in the next, and share its error", async () => {
+  const ridden: number[][] = [];
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const double = coalesce(async (items: readonly number[]) => {
+    ridden.push([...items]);
+    await gate;
+    if (items.includes(13)) throw new Error("unlucky");
+    return items.map((item) => item * 2);
+  }, 3);
+  const answers = [1, 2, 3, 4].map((item) => double(item));
+  const unlucky = double(13);
+  open();
+  expect(await Promise.all(answers)).toEqual([2, 4, 6, 8]);
+  await expect(unlucky).rejects.toThrow("unlucky");
+  expect(ridden).toEqual([[1], [2, 3, 4], [13]]);
+  expect(await double(5)).toBe(10);
+});

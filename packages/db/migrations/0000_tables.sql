@@ -148,7 +148,7 @@ ALTER TABLE "reservations" ADD CONSTRAINT "reservations_slot_of_event_fk" FOREIG
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "slots" ADD CONSTRAINT "slots_event_id_events_id_fk" FOREIGN KEY ("event_id") REFERENCES "public"."events"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "accepted_commands_event_id_idx" ON "accepted_commands" USING btree ("event_id","submitted_at");--> statement-breakpoint
-CREATE INDEX "accepted_commands_user_id_idx" ON "accepted_commands" USING btree ("user_id","command_id");--> statement-breakpoint
+CREATE INDEX "accepted_commands_user_id_idx" ON "accepted_commands" USING btree ("user_id","command_id") WHERE user_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "accepted_commands_purchase_idx" ON "accepted_commands" USING btree ("reservation_id") WHERE type = 'purchase';--> statement-breakpoint
 CREATE INDEX "events_upcoming_idx" ON "events" USING btree ("starts_at","id");--> statement-breakpoint
 CREATE INDEX "events_ends_at_idx" ON "events" USING btree ("ends_at","id");--> statement-breakpoint

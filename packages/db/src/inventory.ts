@@ -1,6 +1,7 @@
 // The statements that change inventory, in the order in which a batch runs them. Only the reservation worker
 // imports this file. One READ COMMITTED transaction, two round trips: lane, locks and load; then write and commit.
-// Times cross as milliseconds since 1970. Shapes are index-only in spirit: no plan depends on fresh statistics.
+// Times cross as milliseconds since 1970. Plans are kept while tables grow from nothing: each statement is written
+// so that no plan of it reads a table whole (`= ANY`, LATERAL … OFFSET 0), whatever the statistics said that day.
 import {
   type ActiveClaim,
   type AnyCommand,
@@ -39,10 +40,17 @@ const time = (value: string): string => `to_timestamp(${value} / 1000.0)`;
 
 const LANE_COLUMNS = `fence, ${ms("logical_at")} AS logical_at, next_seq, paused_at IS NOT NULL AS paused`;
 
+/**
+ * Only when no other drain took it since the fence was looked at: an owner that was frozen before its first batch does
+ * not push its heir aside. The drain's own earlier try, of which no answer came, does not count as another.
+ */
 const TAKE_LANE = statement(
   "take-lane",
-  `UPDATE event_lanes SET fence = fence + 1, owner = $2 WHERE event_id = $1 RETURNING ${LANE_COLUMNS}`,
+  `UPDATE event_lanes SET fence = fence + 1, owner = $2
+  WHERE event_id = $1 AND (fence = $3 OR owner = $2) RETURNING ${LANE_COLUMNS}`,
 );
+
+const LOOK_AT_FENCE = statement("look-at-fence", "SELECT fence FROM event_lanes WHERE event_id = $1");
 
 const HOLD_LANE = statement(
   "hold-lane",
@@ -53,9 +61,10 @@ const RESERVATION_COLUMNS = `r.id, r.event_id, r.slot_id, r.user_id, r.quantity,
   r.payment_reference, ${ms("r.expires_at")} AS expires_at, ${ms("r.created_at")} AS created_at,
   ${ms("r.purchased_at")} AS purchased_at, ${ms("r.ended_at")} AS ended_at, r.end_reason`;
 
+/** OFFSET keeps this a look-up for each hold: as a join it is planned to read all promised purchases for each. */
 const AWAITING_PURCHASE = `EXISTS (
     SELECT FROM accepted_commands a
-    WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at
+    WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at OFFSET 0
   )`;
 
 /**
@@ -68,10 +77,11 @@ const LOCK_USERS_AND_LOAD_DUE = statement(
   `WITH due AS MATERIALIZED (
     SELECT ${RESERVATION_COLUMNS} FROM reservations r
     WHERE r.event_id = $1 AND r.status = 'held'
-      AND r.expires_at <= greatest(
-        least(${time("$2::float8")}, clock_timestamp()),
-        (SELECT logical_at FROM event_lanes WHERE event_id = $1)
-      ) - interval '${SETTLE_GRACE_MS} milliseconds'
+      AND r.expires_at <= (
+        SELECT greatest(least(${time("$2::float8")}, clock_timestamp()), logical_at)
+          - interval '${SETTLE_GRACE_MS} milliseconds'
+        FROM event_lanes WHERE event_id = $1
+      )
       AND NOT ${AWAITING_PURCHASE}
     ORDER BY r.expires_at LIMIT $4
   ), locked AS MATERIALIZED (
@@ -100,22 +110,28 @@ const LOAD_SLOTS = statement(
 
 const LOAD_OUTCOMES = statement(
   "load-outcomes",
-  `SELECT o.command_id, o.outcome FROM unnest($1::text[]) AS asked(id) JOIN outcomes o ON o.command_id = asked.id`,
+  `SELECT command_id, outcome FROM outcomes WHERE command_id = ANY ($1::text[])`,
 );
 
 const LOAD_KEYS = statement(
   "load-keys",
   `SELECT o.user_id, o.idempotency_key, o.command_id
   FROM unnest($1::text[], $2::text[]) AS asked(user_id, key)
-  JOIN outcomes o ON o.user_id = asked.user_id AND o.idempotency_key = asked.key AND o.idempotency_key IS NOT NULL`,
+  CROSS JOIN LATERAL (
+    SELECT * FROM outcomes
+    WHERE user_id = asked.user_id AND idempotency_key = asked.key AND idempotency_key IS NOT NULL OFFSET 0
+  ) o`,
 );
 
+/** OFFSET keeps the planner from turning the join round: on empty tables one scan of all claims looks cheapest. */
 const LOAD_CLAIMS = statement(
   "load-claims",
   `SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, ${ms("r.expires_at")} AS expires_at,
     ${ms("lower(r.during)")} AS starts_at, ${ms("upper(r.during)")} AS ends_at, r.exclusive
   FROM unnest($2::text[]) AS asked(id)
-  JOIN reservations r ON r.user_id = asked.id AND r.status IN ('held', 'purchased')
+  CROSS JOIN LATERAL (
+    SELECT * FROM reservations WHERE user_id = asked.id AND status IN ('held', 'purchased') OFFSET 0
+  ) r
   WHERE r.event_id = $1 OR r.status = 'held' OR upper(r.during) > now()
   ORDER BY r.created_at, r.id`,
 );
@@ -123,8 +139,7 @@ const LOAD_CLAIMS = statement(
 const LOAD_RESERVATIONS = statement(
   "load-reservations",
   `SELECT ${RESERVATION_COLUMNS}, r.status = 'held' AND ${AWAITING_PURCHASE} AS awaiting_purchase
-  FROM unnest($2::text[]) AS asked(id) JOIN reservations r ON r.id = asked.id
-  WHERE r.event_id = $1`,
+  FROM reservations r WHERE r.id = ANY ($2::text[]) AND r.event_id = $1`,
 );
 
 /** The earliest deadline of each slot that may run short in this batch, of holds that are not loaded otherwise. */
@@ -145,7 +160,7 @@ const LOAD_RELEASES = statement(
 const moveCounters = (expected: string): string => `moved AS (
     UPDATE slots s SET held = s.held + d.held, purchased = s.purchased + d.purchased, inventory = s.inventory + 1
     FROM (SELECT slot_id, sum(held)::int AS held, sum(purchased)::int AS purchased FROM written GROUP BY slot_id) d
-    WHERE s.id = d.slot_id
+    WHERE s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
   ) SELECT expect_rows(count(*), cardinality(${expected})) FROM written`;
 
 const tickets = (row: string, status: string): string =>
@@ -159,7 +174,10 @@ const UPDATE_RESERVATIONS = statement(
       ended_at = ${time("u.ended_at")}, end_reason = u.end_reason
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::text[])
       AS u(id, before, status, payment_reference, expires_at, purchased_at, ended_at, end_reason)
-    WHERE r.id = u.id AND r.status = u.before
+      CROSS JOIN LATERAL (
+        SELECT ctid FROM reservations WHERE event_id = $9 AND id = u.id AND status = u.before OFFSET 0
+      ) AS place
+    WHERE r.ctid = place.ctid
     RETURNING new.slot_id,
       ${tickets("new", "held")} - ${tickets("old", "held")} AS held,
       ${tickets("new", "purchased")} - ${tickets("old", "purchased")} AS purchased
@@ -178,7 +196,7 @@ const INSERT_RESERVATIONS = statement(
       $11::float8[], $12::float8[], $13::float8[], $14::text[])
       AS u(id, slot_id, user_id, quantity, status, origin, payment_reference, expires_at, created_at, purchased_at,
         ended_at, end_reason)
-    JOIN slots s ON s.id = u.slot_id
+    JOIN slots s ON s.id = u.slot_id AND s.id = ANY ($4::text[])
     RETURNING slot_id, ${tickets("r", "held")} AS held, ${tickets("r", "purchased")} AS purchased
   ), ${moveCounters("$3::text[]")}`,
 );
@@ -196,7 +214,7 @@ const INSERT_OUTCOMES = statement(
 
 const DELETE_ACCEPTED = statement(
   "delete-accepted",
-  `DELETE FROM accepted_commands a USING unnest($1::text[]) AS ended(id) WHERE a.command_id = ended.id`,
+  `DELETE FROM accepted_commands WHERE command_id = ANY ($1::text[])`,
 );
 
 const MOVE_LANE = statement(
@@ -211,8 +229,14 @@ export interface Lane {
   readonly paused: boolean;
 }
 
-/** Who asks: a drain that has a fence already, or one that must take the next. */
-export type LaneClaim = { readonly fence: number } | { readonly owner: string };
+/** Who asks: a drain that has a fence already, or one that must take the next after the one it saw. */
+export type LaneClaim = { readonly fence: number } | { readonly owner: string; readonly after: number };
+
+/** The event's fence as it is now, for a drain that begins. 0 when the event is not known. */
+export async function lookAtFence(db: Pick<pg.Pool, "query">, eventId: EventId): Promise<number> {
+  const { rows } = await db.query<{ fence: string }>(LOOK_AT_FENCE(eventId));
+  return Number(rows[0]?.fence ?? 0);
+}
 
 export interface LoadedBatch {
   readonly lane: Lane;
@@ -260,7 +284,8 @@ export async function loadBatch(
       .flatMap((command) => ("reservationId" in command.input ? [command.input.reservationId] : [])),
   );
 
-  const lane = "fence" in claim ? HOLD_LANE(eventId, claim.fence) : TAKE_LANE(eventId, claim.owner);
+  const lane =
+    "fence" in claim ? HOLD_LANE(eventId, claim.fence) : TAKE_LANE(eventId, claim.owner, claim.after);
   const [, lanes, due, events, slots, outcomes, keys, claims, reservations, releases] = await Promise.all([
     tx.query("BEGIN"),
     tx.query<LaneRow>(lane),
@@ -344,7 +369,7 @@ export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<
   const ended = write.applied.filter(({ replayed }) => !replayed);
   const written = await Promise.all([
     // Freed before taken: no constraint sees more in use than there is in the end.
-    changed.length === 0 ? NO_ROWS : tx.query(updateReservations(changed)),
+    changed.length === 0 ? NO_ROWS : tx.query(updateReservations(eventId, changed)),
     made.length === 0 ? NO_ROWS : tx.query(insertReservations(eventId, write.exclusive, made)),
     ended.length === 0 ? NO_ROWS : tx.query(insertOutcomes(eventId, lane.nextSeq, write.now, ended)),
     tx.query(DELETE_ACCEPTED(write.applied.map(({ command }) => command.id))),
@@ -369,7 +394,10 @@ export function netEffect(changes: readonly Change[]): {
   return { made: [...made.values()], changed: [...changed.values()] };
 }
 
-const updateReservations = (rows: readonly { before: string; reservation: Reservation }[]): pg.QueryConfig =>
+const updateReservations = (
+  eventId: EventId,
+  rows: readonly { before: string; reservation: Reservation }[],
+): pg.QueryConfig =>
   UPDATE_RESERVATIONS(
     rows.map(({ reservation }) => reservation.id),
     rows.map(({ before }) => before),
@@ -379,6 +407,7 @@ const updateReservations = (rows: readonly { before: string; reservation: Reserv
     rows.map(({ reservation }) => reservation.purchasedAt),
     rows.map(({ reservation }) => reservation.endedAt),
     rows.map(({ reservation }) => reservation.endReason),
+    eventId,
   );
 
 const insertReservations = (

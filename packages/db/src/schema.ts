@@ -244,7 +244,8 @@ export const acceptedCommands = pgTable(
   },
   (t) => [
     index("accepted_commands_event_id_idx").on(t.eventId, t.submittedAt), // the sweep; positions
-    index("accepted_commands_user_id_idx").on(t.userId, t.commandId), // a user's own list
+    // A user's own list. Partial, so that no look-up by id alone is planned through it.
+    index("accepted_commands_user_id_idx").on(t.userId, t.commandId).where(sql`user_id IS NOT NULL`),
     index("accepted_commands_purchase_idx").on(t.reservationId).where(sql`type = 'purchase'`), // settling
   ],
 );

@@ -46,7 +46,7 @@ afterAll(async () => {
   await database.close();
 });
 
-const OWNER: LaneClaim = { owner: "test" };
+const OWNER: LaneClaim = { owner: "test", after: 0 };
 
 /** Applies a batch as the worker does; `spoil` may change what is written. */
 async function apply(
@@ -221,7 +221,7 @@ test("only the newest fence writes, and a former one finds out before it decides
   const event = await createEvent(database.pool);
   const [user] = (await createUsers(database.pool, 1)) as [UserId];
   const { lane: older } = await apply(event.id, [reserve(event.id, user)]);
-  const { lane: newer } = await apply(event.id, [reserve(event.id, user)], { owner: "newer" });
+  const { lane: newer } = await apply(event.id, [reserve(event.id, user)], { owner: "newer", after: 1 });
   expect(newer.fence).toBe(older.fence + 1);
   await expect(apply(event.id, [reserve(event.id, user)], { fence: older.fence })).rejects.toThrow(Fenced);
   await expect(apply(event.id, [reserve(event.id, user)], { fence: newer.fence })).resolves.toMatchObject({

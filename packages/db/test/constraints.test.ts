@@ -92,7 +92,7 @@ test.each([
   ["more held and purchased than there is", "slots_never_oversold", { held: 6, purchased: 5 }],
   ["less than nothing held", "slots_counters_not_negative", { held: -1 }],
   ["less than nothing purchased", "slots_counters_not_negative", { held: 1, purchased: -1 }],
-  ["a negative capacity", "slots_never_oversold", { capacity: -1 }],
+  ["a negative capacity", "slots_capacity_range", { capacity: -1 }],
   ["a capacity without bounds", "slots_capacity_range", { capacity: 1_000_001 }],
   ["a slot that ends when it starts", "slots_ends_after_start", { ends_at: "2031-01-01T20:00Z" }],
   ["a slot of no event", "slots_event_id_events_id_fk", { event_id: newId("event") }],

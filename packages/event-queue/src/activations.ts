@@ -6,9 +6,9 @@ import type { Redis } from "ioredis";
 import { ACTIVATIONS, eventKeys } from "./names.ts";
 
 /** Milliseconds that a dead worker's lease lasts. */
-export const LEASE_MS = 1_000;
+export const LEASE_MS = 800;
 /** Milliseconds between looks for leases that ran out. */
-export const LEASE_CHECK_MS = 500;
+export const LEASE_CHECK_MS = 250;
 /** Milliseconds until an event that had to be let go is tried again. */
 export const RETRY_DELAY_MS = 100;
 
@@ -75,7 +75,7 @@ export function openActivations(redis: Redis, prefix: string): Activations {
     signal,
     async missing(eventIds) {
       const jobs = await Promise.all(eventIds.map((eventId) => redis.get(key(`de:${eventId}`))));
-      const exists = await Promise.all(jobs.map((id) => (id === null ? 0 : redis.exists(key(id)))));
+      const exists = await Promise.all(jobs.map(async (id) => (id === null ? 0 : redis.exists(key(id)))));
       return eventIds.filter((_, i) => exists[i] === 0);
     },
     waiting: () => redis.llen(key("wait")),

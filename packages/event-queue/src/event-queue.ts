@@ -48,7 +48,7 @@ interface ScriptedRedis {
 export function withDrainScripts(redis: Redis): Redis & ScriptedRedis {
   redis.defineCommand("hfAcquire", { numberOfKeys: 4, lua: ACQUIRE });
   redis.defineCommand("hfSettleAndClaim", { numberOfKeys: 5, lua: SETTLE_AND_CLAIM });
-  redis.defineCommand("hfRelease", { numberOfKeys: 7, lua: RELEASE });
+  redis.defineCommand("hfRelease", { numberOfKeys: 9, lua: RELEASE });
   return redis as Redis & ScriptedRedis;
 }
 
@@ -99,9 +99,11 @@ export function openEventQueue(
         keys.active,
         keys.owner,
         keys.count,
+        keys.trouble,
         keys.marker,
         keys.events,
-        keys.trouble,
+        keys.meta,
+        keys.id,
         token,
       );
       if (left !== 1) return false;

@@ -22,6 +22,7 @@ export interface EventKeys {
   readonly wait: string;
   readonly active: string;
   readonly meta: string;
+  readonly id: string;
   readonly marker: string;
   readonly events: string;
   /** The token of the drain that may claim and settle now. */
@@ -39,6 +40,7 @@ export function eventKeys(prefix: string, eventId: EventId): EventKeys {
     wait: `${jobs}wait`,
     active: `${jobs}active`,
     meta: `${jobs}meta`,
+    id: `${jobs}id`,
     marker: `${jobs}marker`,
     events: `${jobs}events`,
     owner: `${jobs}owner`,

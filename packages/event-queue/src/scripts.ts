@@ -64,17 +64,17 @@ return claimed
 `;
 
 /**
- * KEYS wait active owner count marker events trouble · ARGV token
+ * KEYS wait active owner count trouble and, to be forgotten with them, marker events meta id · ARGV token
  * → 1 when the queue is empty, 0 when jobs are left, -1 when the drain does not own the event any more.
  */
 export const RELEASE = `
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return -1 end
 redis.call('DEL', KEYS[3])
 if redis.call('LLEN', KEYS[2]) > 0 then
-  redis.call('HSET', KEYS[7], 'let-go', 1)
+  redis.call('HSET', KEYS[5], 'let-go', 1)
   return 0
 end
 if redis.call('LLEN', KEYS[1]) > 0 then return 0 end
-redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[7])
+redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9])
 return 1
 `;

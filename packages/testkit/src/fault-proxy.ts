@@ -39,6 +39,7 @@ export async function openFaultProxy(storeUrl: string): Promise<FaultProxy> {
   const server = createServer((client) => {
     const upstream = createConnection({ host: store.hostname, port: Number(store.port) });
     let caught: Trap | null = null;
+    let watched: Trap | null = null;
     let [asked, answered] = ["", ""];
     const end = (): void => {
       client.destroy();
@@ -54,6 +55,7 @@ export async function openFaultProxy(storeUrl: string): Promise<FaultProxy> {
     }
     client.on("data", (bytes) => {
       if (silent) return;
+      if (watched !== trap) [watched, asked] = [trap, ""]; // what was asked before a trap was set is not meant
       asked = asked.slice(-TAIL_BYTES) + bytes.toString("latin1");
       if (caught === null && trap !== null && asked.includes(trap.request)) {
         caught = trap;

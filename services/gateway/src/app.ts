@@ -112,6 +112,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (request.method === "OPTIONS") return reply.code(204).send();
     throw new Refused({ code: "method-not-allowed" });
   });
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (options.stopping.aborted) reply.header("connection", "close"); // a kept connection would hold up the stop
+    done(null, payload);
+  });
   app.setNotFoundHandler((request, reply) => replyProblem(request, reply, { code: "not-found" }));
   app.setErrorHandler(replyError);
 

@@ -79,7 +79,7 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     return accepted.map(() => undefined);
   }, ROWS_PER_STATEMENT_MAX);
 
-  /** Submissions under way here: a repeat rides along with the first. */
+  /** Submissions here that are not answered yet: a repeat rides along with the first. */
   const sending = new Map<CommandId, Promise<Enqueued>>();
   const waiting = new Set<() => void>();
   let hurried = false;
@@ -103,15 +103,16 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
         else tell(sent);
       }, onError);
     });
+    if (first === undefined) sending.delete(command.id);
     if (heard !== "nothing" && "outcome" in heard) {
       return { kind: "ended", outcome: heard.outcome, replayed: heard.replayed || first !== undefined };
     }
     if (heard !== "nothing" && heard.kind !== "unknown") return notTaken(command, heard.kind);
-    return promiseLate(command, ticket);
+    return promiseLate(command, ticket, first !== undefined);
   }
 
   function send(command: Command): Promise<Enqueued> {
-    const enqueued = producer.enqueue(command).finally(() => sending.delete(command.id));
+    const enqueued = producer.enqueue(command);
     sending.set(command.id, enqueued);
     return enqueued;
   }
@@ -145,9 +146,9 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   }
 
   /** Nothing was heard in time: the outcome's row, or a promise in the tables. */
-  async function promiseLate(command: Command, ticket: number | null): Promise<Submitted> {
+  async function promiseLate(command: Command, ticket: number | null, repeated: boolean): Promise<Submitted> {
     const kept = await read(command.id);
-    if (kept?.outcome) return { kind: "ended", outcome: kept.outcome, replayed: false };
+    if (kept?.outcome) return { kind: "ended", outcome: kept.outcome, replayed: repeated };
     await accept({ command, ticket });
     return queued(command, ticket);
   }
@@ -161,6 +162,7 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     await accept({ command, ticket: null });
     // From here on it is promised: should the queue not take it, the sweep sends it again.
     const sent = await send(command);
+    sending.delete(command.id);
     return queued(command, sent.kind === "enqueued" ? sent.ticket : null);
   }
 

@@ -24,7 +24,7 @@ import {
 } from "@holdfast/domain";
 import type { Logger } from "@holdfast/runtime";
 import type pg from "pg";
-import { Contradiction, troubleOf } from "./database-errors.ts";
+import { Contradiction, isUnwritable, troubleOf } from "./database-errors.ts";
 
 /** Commands of one transaction. More only make everybody wait longer. */
 export const BATCH_COMMANDS_MAX = Math.min(256, USER_LOCKS_MAX - SETTLE_MAX);
@@ -45,7 +45,9 @@ export type BatchOutcome =
   /** Somebody halted the event: nothing was applied. */
   | { readonly kind: "paused" }
   /** This database does not know the event: its commands can neither take effect nor end. */
-  | { readonly kind: "no-such-event" };
+  | { readonly kind: "no-such-event" }
+  /** The first command cannot be written down in any form: it can neither take effect nor end. */
+  | { readonly kind: "unwritable" };
 
 /** The event is busy elsewhere, or its store is out of reach: let it go, and try again later. */
 export class LetGo extends Error {
@@ -108,11 +110,11 @@ export function createApply({ pool, log, pause }: ApplyDeps): Apply {
             const [only, ...others] = batch;
             if (only !== undefined && others.length === 0) {
               if (doomed.has(only.id)) {
-                log.error(
-                  { err: error, eventId, command: only.id },
-                  "a command can neither take effect nor fail",
-                );
-                throw new LetGo(`${eventId} contradicts its own rules`, { cause: error });
+                if (!isUnwritable(error)) {
+                  throw new LetGo(`${eventId} contradicts its own rules`, { cause: error });
+                }
+                log.error({ err: error, eventId, command: only.id }, "a command cannot be written down");
+                return { kind: "unwritable" };
               }
               doomed = new Set([...doomed, only.id]);
             }

@@ -26,6 +26,18 @@ export function troubleOf(error: unknown): Trouble {
   return "transient";
 }
 
+/**
+ * True when the command's own words are at fault, whatever it ends as: text that the database cannot hold, or a user
+ * who is not there (a token outlived its account). No outcome can be written for it.
+ */
+export function isUnwritable(error: unknown): boolean {
+  if (!(error instanceof pg.DatabaseError)) return false;
+  return UNWRITABLE_TEXT.has(error.code ?? "") || error.constraint === "outcomes_user_id_users_id_fk";
+}
+
+/** character_not_in_repertoire, untranslatable_character */
+const UNWRITABLE_TEXT: ReadonlySet<string> = new Set(["22021", "22P05"]);
+
 /** The SQLSTATE, or null when the error did not come from the server. */
 export function codeOf(error: unknown): string | null {
   if (error instanceof pg.DatabaseError) return error.code ?? null;

@@ -20,6 +20,8 @@ export const SUSPECT_TRIES_MAX = 2;
 export interface DrainDeps {
   readonly openQueue: (eventId: EventId, token: string) => EventQueue;
   readonly newToken: () => string;
+  /** The fence of the event's lane as it is now. */
+  readonly fence: (eventId: EventId) => Promise<number>;
   readonly apply: Apply;
   readonly solitude: Solitude;
   /** Asks for another drain of the event. */
@@ -45,13 +47,14 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
   const token = deps.newToken();
   const queue = deps.openQueue(eventId, token);
   const hand = createHand();
-  let claim: LaneClaim = { owner: token };
   const startedAt = monotonicMs();
   const sliceIsOver = (): boolean =>
     deps.stopping.aborted || monotonicMs() - startedAt > (deps.crowded() ? CROWDED_SLICE_MS : SLICE_MS);
 
   try {
-    const { leftBehind, deaths } = await queue.acquire();
+    // Looked at before anything is claimed: who takes the event over from here on takes a later fence.
+    const [after, { leftBehind, deaths }] = await Promise.all([deps.fence(eventId), queue.acquire()]);
+    let claim: LaneClaim = { owner: token, after };
     hand.add(leftBehind);
     let suspected = leftBehind.length;
     if (suspected > 0) log.info({ eventId, jobs: suspected, deaths }, "took over what another owner left");
@@ -73,6 +76,8 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
             "dropped commands of an event that does not exist",
           );
           hand.drop(commands.length);
+        } else if (outcome.kind === "unwritable") {
+          hand.drop(1);
         } else {
           claim = { fence: outcome.fence };
           tell(hand.end(outcome.applied), deps);

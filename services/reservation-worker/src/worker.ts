@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { databaseFaults, lockTableRoom, openBatchPool, openDatabaseClock, openPool } from "@holdfast/db";
-import { USER_LOCKS_MAX } from "@holdfast/db/inventory";
+import { lookAtFence, USER_LOCKS_MAX } from "@holdfast/db/inventory";
 import type { Applied, Command, EpochMs, EventId, FollowUp } from "@holdfast/domain";
 import {
   openActivations,
@@ -109,6 +109,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
     const ended = drain(eventId, {
       openQueue: (id, token) => openEventQueue(redis, prefix, id, token),
       newToken: randomUUID,
+      fence: (id) => lookAtFence(batches, id),
       apply,
       solitude,
       activate: (id) => activations.signal(id),

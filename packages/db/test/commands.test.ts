@@ -1,0 +1,192 @@
+// Promised commands and ended ones, as gateways tell of them and sweeps look for them.
+import type { Command, CommandId, EventId, UserId } from "@holdfast/domain";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newId } from "../../runtime/src/index.ts";
+import {
+  createEvent,
+  createUsers,
+  openTestDatabase,
+  purchase,
+  reserve,
+  type TestDatabase,
+} from "../../testkit/src/index.ts";
+import {
+  acceptCommands,
+  acceptedOf,
+  countEnded,
+  dueHolds,
+  eventsWithDueHolds,
+  findCommands,
+  forgetEnded,
+  listCommands,
+  overdueEvents,
+} from "../src/index.ts";
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.close());
+
+const accept = (...commands: Command[]) =>
+  acceptCommands(
+    database.pool,
+    commands.map((command) => ({ command, ticket: null })),
+  );
+
+let seq = 0;
+/** Ends a command without a worker. */
+async function end(command: Command, status = "succeeded"): Promise<void> {
+  seq += 1;
+  await database.pool.query(
+    `INSERT INTO outcomes (command_id, event_id, seq, type, user_id, status, outcome, submitted_at, finished_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8 / 1000.0), to_timestamp($8 / 1000.0) + interval '5 milliseconds')`,
+    [command.id, command.eventId, seq, command.type, command.userId, status, { status }, command.at],
+  );
+}
+
+/** As if those were promised so many milliseconds ago. */
+const age = (ids: readonly CommandId[], agoMs: number) =>
+  database.pool.query(
+    `UPDATE accepted_commands SET accepted_at = clock_timestamp() - $2 * interval '1 millisecond'
+    WHERE command_id = ANY ($1::text[])`,
+    [ids, agoMs],
+  );
+
+async function someone(): Promise<{ eventId: EventId; user: UserId }> {
+  const event = await createEvent(database.pool);
+  const [user = newId("user")] = await createUsers(database.pool, 1);
+  return { eventId: event.id, user };
+}
+
+test("an accepted command is kept once, as it was first promised, and found as waiting", async () => {
+  const { eventId, user } = await someone();
+  const command = reserve(eventId, user, { at: 1_700_000_000_123 });
+  await acceptCommands(database.pool, [{ command, ticket: 7 }]);
+  await acceptCommands(database.pool, [{ command: { ...command, at: 5 }, ticket: 8 }]);
+  expect(await findCommands(database.pool, [command.id, newId("command")])).toEqual([
+    {
+      id: command.id,
+      type: "reserve",
+      eventId,
+      userId: user,
+      submittedAt: 1_700_000_000_123,
+      finishedAt: null,
+      outcome: null,
+      ticket: 7,
+    },
+  ]);
+  expect(await acceptedOf(database.pool, eventId, { passedMs: null, limit: 10 })).toEqual([command]);
+});
+
+test("a command that has ended is not promised again, and is found as ended also beside its promise", async () => {
+  const { eventId, user } = await someone();
+  const [ended, both] = [reserve(eventId, user), reserve(eventId, user)];
+  await accept(both);
+  await Promise.all([end(ended), end(both)]);
+  await accept(ended, both);
+  const found = await findCommands(database.pool, [ended.id, both.id]);
+  expect(found.map(({ outcome }) => outcome?.status)).toEqual(["succeeded", "succeeded"]);
+  expect(found.map(({ finishedAt, submittedAt }) => (finishedAt ?? 0) - submittedAt)).toEqual([5, 5]);
+  expect(await acceptedOf(database.pool, eventId, { passedMs: null, limit: 10 })).toEqual([both]);
+});
+
+test("a leftover promise is forgotten, but not in the moment in which it is made", async () => {
+  const { eventId, user } = await someone();
+  const [old, fresh, open] = [reserve(eventId, user), reserve(eventId, user), reserve(eventId, user)];
+  await accept(old, fresh, open);
+  await Promise.all([end(old), end(fresh)]);
+  await age([old.id, open.id], 1_500);
+  expect(await forgetEnded(database.pool)).toEqual([old.id]);
+  const left = await acceptedOf(database.pool, eventId, { passedMs: null, limit: 10 });
+  expect(left.map(({ id }) => id).sort()).toEqual([fresh.id, open.id].sort());
+});
+
+test("a user's commands are listed newest first, in pages, waiting and ended ones together or apart", async () => {
+  const { eventId, user } = await someone();
+  const [stranger = newId("user")] = await createUsers(database.pool, 1);
+  const commands = Array.from({ length: 6 }, () => reserve(eventId, user));
+  const ids = commands.map(({ id }) => id).sort();
+  const byId = (id: CommandId | undefined): Command =>
+    commands.find((one) => one.id === id) ?? reserve(eventId, user);
+  await accept(reserve(eventId, stranger), ...[0, 1, 2].map((i) => byId(ids[i])));
+  await end(byId(ids[2])); // promised and ended: listed once, as ended
+  await end(byId(ids[3]));
+  await end(byId(ids[4]), "rejected");
+  await end(byId(ids[5]), "failed");
+  const list = async (
+    status: Parameters<typeof listCommands>[1]["status"],
+    limit = 10,
+    after: CommandId | null = null,
+  ) =>
+    (await listCommands(database.pool, { userId: user, status, limit, after })).map(({ id }) =>
+      ids.indexOf(id),
+    );
+  expect(await list(null)).toEqual([5, 4, 3, 2, 1, 0]);
+  expect(await list(null, 2)).toEqual([5, 4]);
+  expect(await list(null, 3, ids[4])).toEqual([3, 2, 1]);
+  expect(await list("queued")).toEqual([1, 0]);
+  expect(await list("succeeded")).toEqual([3, 2]);
+  expect(await list("rejected")).toEqual([4]);
+  expect(await list("failed")).toEqual([5]);
+});
+
+test("overdue are events with old promises, the oldest first, but for paused ones", async () => {
+  await database.pool.query("DELETE FROM accepted_commands");
+  const [one, other, halted, fresh] = await Promise.all([someone(), someone(), someone(), someone()]);
+  const at = Date.now() - 60_000;
+  const commands = [one, other, halted, fresh].map(({ eventId, user }) => reserve(eventId, user, { at }));
+  await accept(...commands);
+  const ids = commands.map(({ id }) => id);
+  await age(ids.slice(0, 1), 5_000);
+  await age(ids.slice(1, 2), 6_000);
+  await age(ids.slice(2, 3), 7_000);
+  await database.pool.query("UPDATE event_lanes SET paused_at = now() WHERE event_id = $1", [halted.eventId]);
+  await database.pool.query("UPDATE event_lanes SET logical_at = now() WHERE event_id = $1", [one.eventId]);
+  const overdue = () => overdueEvents(database.pool, { graceMs: 2_000, passedMs: 5_000, limit: 10 });
+  expect(await overdue()).toEqual([
+    { eventId: other.eventId, passed: false },
+    { eventId: one.eventId, passed: true },
+  ]);
+  const passed = await acceptedOf(database.pool, one.eventId, { passedMs: 5_000, limit: 10 });
+  expect(passed.map(({ id }) => id)).toEqual(ids.slice(0, 1));
+  expect(await acceptedOf(database.pool, other.eventId, { passedMs: 5_000, limit: 10 })).toEqual([]);
+  expect(await overdueEvents(database.pool, { graceMs: 2_000, passedMs: 5_000, limit: 1 })).toHaveLength(1);
+});
+
+test("holds are due from their deadline and the grace on, unless paused, or bought in time", async () => {
+  const holders = await Promise.all([someone(), someone(), someone(), someone()]);
+  const agesMs = [5_000, 5_000, 5_000, 100];
+  const ids = await Promise.all(
+    holders.map(async ({ eventId, user }, i) => {
+      const id = newId("reservation");
+      await database.pool.query(
+        `INSERT INTO reservations (id, event_id, slot_id, user_id, quantity, status, origin, expires_at, created_at,
+          during, exclusive)
+        SELECT $1, $2, s.id, $3, 1, 'held', 'public', date_trunc('milliseconds', clock_timestamp()) - $4 * interval '1 millisecond', now(),
+          tstzrange(s.starts_at, s.ends_at), true FROM slots s WHERE s.event_id = $2`,
+        [id, eventId, user, agesMs[i]],
+      );
+      return id;
+    }),
+  );
+  const [late, halted, bought] = holders;
+  if (late === undefined || halted === undefined || bought === undefined)
+    throw new Error("holders are missing");
+  await database.pool.query("UPDATE event_lanes SET paused_at = now() WHERE event_id = $1", [halted.eventId]);
+  await accept(
+    purchase(bought.eventId, bought.user, ids[2] ?? newId("reservation"), { at: Date.now() - 6_000 }),
+  );
+  const due = await eventsWithDueHolds(database.pool, { lateMs: 0, limit: 10 });
+  expect(due).toEqual([{ eventId: late.eventId, dueAt: expect.any(Number), holds: 1 }]);
+  expect(Math.abs((due[0]?.dueAt ?? 0) - (Date.now() - 5_000))).toBeLessThan(4_000);
+  expect(await eventsWithDueHolds(database.pool, { lateMs: 60_000, limit: 10 })).toEqual([]);
+  expect(await dueHolds(database.pool)).toEqual([{ reservationId: ids[0], eventId: late.eventId }]);
+  expect(await countEnded(database.pool, ids)).toBe(0);
+  await database.pool.query(
+    "UPDATE reservations SET status = 'expired', ended_at = now(), end_reason = 'deadline' WHERE id = $1",
+    [ids[0]],
+  );
+  expect(await countEnded(database.pool, ids)).toBe(1);
+});

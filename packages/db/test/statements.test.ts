@@ -1,0 +1,180 @@
+// The hot statements: their text is looked at when it changes, and their plans go by index whatever the tables hold.
+import { type AnyCommand, applyBatch, reservationIdOf } from "@holdfast/domain";
+import type pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newId } from "../../runtime/src/index.ts";
+import {
+  createEvent,
+  createUsers,
+  openTestDatabase,
+  purchase,
+  reserve,
+  type TestDatabase,
+} from "../../testkit/src/index.ts";
+import { type LaneClaim, loadBatch, writeBatch } from "../src/inventory.ts";
+import { openBatchPool } from "../src/pool.ts";
+
+let database: TestDatabase;
+let batches: pg.Pool;
+let statements: Map<string, string>;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  batches = openBatchPool({ url: database.url, name: "test-batches", max: 1, onError: () => undefined });
+  statements = await recordStatements();
+});
+afterAll(async () => {
+  await batches.end();
+  await database.close();
+});
+
+/** Runs a batch that needs every statement, and keeps what was sent. */
+async function recordStatements(): Promise<Map<string, string>> {
+  const sent = new Map<string, string>();
+  const event = await createEvent(database.pool);
+  const [ann = newId("user"), bob = newId("user")] = await createUsers(database.pool, 2);
+  const client = await batches.connect();
+  const tx = new Proxy(client, {
+    get: (target, name) => {
+      if (name !== "query") return Reflect.get(target, name, target);
+      return (given: string | pg.QueryConfig) => {
+        if (typeof given !== "string" && given.name !== undefined) sent.set(given.name, given.text);
+        return target.query(given);
+      };
+    },
+  });
+  const run = async (commands: readonly AnyCommand[], claim: LaneClaim) => {
+    const loaded = await loadBatch(tx, event.id, claim, commands, Date.now());
+    const result = applyBatch(commands, {
+      ...loaded,
+      logicalAt: loaded.lane.logicalAt,
+      onFault: () => undefined,
+    });
+    await writeBatch(tx, {
+      eventId: event.id,
+      lane: loaded.lane,
+      exclusive: true,
+      ...result,
+      now: loaded.now,
+    });
+    return loaded.lane.fence;
+  };
+  try {
+    const hold = reserve(event.id, ann, { key: "k" });
+    const fence = await run([hold], { owner: "test", after: 0 });
+    await run([purchase(event.id, ann, reservationIdOf(hold.id)), reserve(event.id, bob)], { fence });
+  } finally {
+    client.release();
+  }
+  return sent;
+}
+
+test("the statements of a batch are these", () => {
+  expect([...statements.keys()].sort()).toEqual([
+    "delete-accepted",
+    "hold-lane",
+    "insert-outcomes",
+    "insert-reservations",
+    "load-claims",
+    "load-event",
+    "load-keys",
+    "load-outcomes",
+    "load-releases",
+    "load-reservations",
+    "load-slots",
+    "lock-users-and-load-due",
+    "move-lane",
+    "take-lane",
+    "update-reservations",
+  ]);
+});
+
+test("their SQL is the SQL that was read and measured", async () => {
+  const text = [...statements].sort().map(([name, sql]) => `-- ${name}\n${sql};\n`);
+  await expect(text.join("\n")).toMatchFileSnapshot("./statements.sql");
+});
+
+interface Plan {
+  "Node Type": string;
+  "Relation Name"?: string;
+  "Index Name"?: string;
+  "Index Cond"?: string;
+  Plans?: Plan[];
+}
+const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
+
+/** The nodes of every statement's generic plan, as a batch's connection makes it. */
+async function plans(): Promise<Map<string, Plan[]>> {
+  const nodes = new Map<string, Plan[]>();
+  for (const [name, sql] of statements) {
+    const { rows } = await batches.query<{ "QUERY PLAN": { Plan: Plan }[] }>(
+      `EXPLAIN (GENERIC_PLAN, FORMAT JSON, COSTS OFF) ${sql}`,
+    );
+    nodes.set(name, rows[0]?.["QUERY PLAN"].flatMap(({ Plan: plan }) => nodesOf(plan)) ?? []);
+  }
+  return nodes;
+}
+
+/** Each index with the column that it begins with. */
+async function firstColumns(): Promise<Map<string, string>> {
+  const { rows } = await database.pool.query<{ index: string; column: string }>(
+    `SELECT indexrelid::regclass::text AS index, attname::text AS column FROM pg_index
+    JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]`,
+  );
+  return new Map(rows.map(({ index, column }) => [index, column]));
+}
+
+/** Of each statement, the nodes that read a whole table or index, or skip through one from value to value. */
+async function wholeTables(): Promise<string[]> {
+  const found: string[] = [];
+  const columns = await firstColumns();
+  for (const [name, nodes] of await plans()) {
+    for (const node of nodes) {
+      const {
+        "Node Type": type,
+        "Relation Name": table,
+        "Index Name": index,
+        "Index Cond": condition = "",
+      } = node;
+      const column = columns.get(index ?? "") ?? "";
+      if (/^Seq Scan|Hash Join|Merge Join/.test(type)) found.push(`${name}: ${type} of ${table}`);
+      // Of no matter for events, which are few as long as they count as tiny.
+      if (table === "events") continue;
+      if (index !== undefined && !condition.includes(`(${column} `))
+        found.push(`${name}: ${type} of all ${index}`);
+    }
+  }
+  return found;
+}
+
+test("plans made while the tables were empty, and never analysed, go by index (F9)", async () => {
+  expect(await wholeTables()).toEqual([]);
+});
+
+test("plans made while the tables were known to be tiny go by index: they are kept while the tables grow (F9)", async () => {
+  await database.pool.query("VACUUM ANALYZE");
+  expect(await wholeTables()).toEqual([]);
+});
+
+test("plans go by index when the tables are full and known to be (F9)", async () => {
+  const [organizer] = await createUsers(database.pool, 1);
+  await database.pool.query(
+    `WITH made AS (
+      INSERT INTO events (id, organizer_id, name, hold_seconds, offer_seconds, max_per_order, max_per_user,
+        overlap_policy, cancel_cutoff_seconds, waitlist, starts_at, ends_at)
+      SELECT 'evt_' || n, $1, 'x', 300, 900, 10, 10, 'refuse', 0, '{}', '2031-01-01', '2031-01-02'
+      FROM generate_series(1, 300) n RETURNING id
+    ) INSERT INTO slots (id, event_id, starts_at, ends_at, capacity)
+    SELECT 'slt_' || id, id, '2031-01-01', '2031-01-02', 1000 FROM made`,
+    [organizer],
+  );
+  await database.pool.query(
+    `INSERT INTO reservations (id, event_id, slot_id, user_id, quantity, status, origin, expires_at, created_at, during,
+      exclusive)
+    SELECT 'rsv_' || n, 'evt_' || n % 300 + 1, 'slt_evt_' || n % 300 + 1, u.id, 1, 'held', 'public', now(), now(),
+      tstzrange('2031-01-01', '2031-01-02'), false
+    FROM generate_series(1, 300) n, (SELECT id FROM users LIMIT 1) u`,
+  );
+  await database.pool.query("VACUUM ANALYZE");
+  expect(await wholeTables()).toEqual([]);
+});

@@ -1,0 +1,54 @@
+// People with tokens, and events to ask for: put into the tables directly, thousands of them in a moment.
+import {
+  type EventId,
+  HOLD_SECONDS_DEFAULT,
+  type SlotId,
+  type UserId,
+  type UserRole,
+} from "@holdfast/domain";
+import { signAccessToken } from "@holdfast/gateway/access-token";
+import { createUsers, createEvent as insertEvent } from "@holdfast/testkit";
+import type pg from "pg";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Signs the tokens of every test system. */
+export const JWT_SECRET = "of-tests-only-of-tests-only-of-tests-only";
+
+export interface Person {
+  readonly userId: UserId;
+  readonly token: string;
+}
+
+export async function createPeople(pool: pg.Pool, count: number, role: UserRole = "user"): Promise<Person[]> {
+  const users = await createUsers(pool, count);
+  if (role !== "user")
+    await pool.query("UPDATE users SET role = $2 WHERE id = ANY ($1::text[])", [users, role]);
+  return users.map((userId) => ({ userId, token: signAccessToken(JWT_SECRET, { userId, role }) }));
+}
+
+export interface EventWish {
+  readonly capacity: number;
+  readonly holdSeconds?: number;
+  /** Days from now to its start: events of one day overlap, others do not. */
+  readonly inDays?: number;
+}
+
+export interface MadeEvent {
+  readonly eventId: EventId;
+  readonly slotId: SlotId;
+  readonly reservePath: string;
+}
+
+/** An event of one slot, on sale. */
+export async function createEvent(pool: pg.Pool, wish: EventWish): Promise<MadeEvent> {
+  const { capacity, holdSeconds = HOLD_SECONDS_DEFAULT, inDays = 30 } = wish;
+  const startsAt = Math.floor(Date.now() / HOUR_MS) * HOUR_MS + inDays * DAY_MS;
+  const { id, slotId } = await insertEvent(pool, {
+    capacities: [capacity],
+    startsAt,
+    terms: { holdSeconds },
+  });
+  return { eventId: id, slotId, reservePath: `/v1/events/${id}/reserve` };
+}

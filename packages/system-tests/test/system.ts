@@ -1,0 +1,143 @@
+// A whole system for a test file: a database and keys of its own, and real service processes that tests may
+// start, freeze and kill. Knows how services are started, nothing of what they do.
+import { openTestDatabase, openTestRedis, type ServiceProcess, spawnService } from "@holdfast/testkit";
+import type { Redis } from "ioredis";
+import type pg from "pg";
+import { type Client, openClient } from "./client.ts";
+import { JWT_SECRET } from "./population.ts";
+
+export interface Gateway {
+  readonly process: ServiceProcess;
+  readonly client: Client;
+}
+
+export interface System {
+  readonly pool: pg.Pool;
+  readonly databaseUrl: string;
+  readonly redis: Redis;
+  /** Clients of the gateways that were started first, in order. */
+  readonly clients: readonly Client[];
+  readonly gateways: readonly Gateway[];
+  readonly workers: readonly ServiceProcess[];
+  readonly expiryWorkers: readonly ServiceProcess[];
+  /** Resolve when the new process is ready. */
+  startGateway(): Promise<Gateway>;
+  startWorker(): Promise<ServiceProcess>;
+  startExpiryWorker(): Promise<ServiceProcess>;
+  /** Names of keys of this system that match, behind its prefix. */
+  keysLike(pattern: string): Promise<string[]>;
+  /** Removes all keys of this system: the Redis it knows was emptied. */
+  loseRedis(): Promise<void>;
+  /** Stops what still runs and drops everything. Throws when a service does not stop as promised. */
+  close(): Promise<void>;
+}
+
+export interface SystemSize {
+  readonly gateways?: number;
+  readonly workers?: number;
+  readonly expiryWorkers?: number;
+}
+
+/** Milliseconds that several processes may take to start, or to stop, on a busy machine with two cores. */
+export const START_TIMEOUT_MS = 30_000;
+const SCAN_COUNT = 1_000;
+
+export async function startSystem(size: SystemSize = {}): Promise<System> {
+  const database = await openTestDatabase();
+  const system = await startSystemOn(database, size);
+  return {
+    ...system,
+    close: async () => {
+      await system.close();
+      await database.close();
+    },
+  };
+}
+
+/** As `startSystem`, on a database that outlives it, with keys of its own. */
+export async function startSystemOn(
+  database: { readonly url: string; readonly pool: pg.Pool },
+  { gateways: gatewaysWanted = 1, workers: workersWanted = 1, expiryWorkers: expiryWanted = 0 }: SystemSize,
+): Promise<System> {
+  const { url, prefix, redis, close: closeRedis } = await openTestRedis();
+  const env = { DATABASE_URL: database.url, REDIS_URL: url, REDIS_PREFIX: prefix, LOG_FORMAT: "text" };
+  const gateways: Gateway[] = [];
+  const workers: ServiceProcess[] = [];
+  const expiryWorkers: ServiceProcess[] = [];
+  const running = new Set<ServiceProcess>();
+  const started: ServiceProcess[] = [];
+
+  async function start(
+    name: Parameters<typeof spawnService>[0],
+    more: Record<string, string> = {},
+  ): Promise<ServiceProcess> {
+    const service = spawnService(name, { ...env, ...more });
+    running.add(service);
+    started.push(service);
+    void service.ended.then(() => running.delete(service));
+    await service.ready;
+    return service;
+  }
+
+  async function keysLike(pattern: string): Promise<string[]> {
+    const found: string[] = [];
+    let cursor = "0";
+    do {
+      const [next, keys] = await redis.scan(cursor, "MATCH", `${prefix}:${pattern}`, "COUNT", SCAN_COUNT);
+      found.push(...keys);
+      cursor = next;
+    } while (cursor !== "0");
+    return found;
+  }
+
+  /** `SYSTEM_LOGS=1` shows what the services wrote. */
+  function showLogs(): void {
+    for (const { pid, logs } of started) for (const line of logs) process.stdout.write(`${pid} ${line}\n`);
+  }
+
+  const system: System = {
+    pool: database.pool,
+    databaseUrl: database.url,
+    redis,
+    gateways,
+    workers,
+    expiryWorkers,
+    get clients() {
+      return gateways.map(({ client }) => client);
+    },
+    async startGateway() {
+      const process = await start("gateway", { JWT_SECRET, PORT: "0", RATE_LIMITS: "off" });
+      const gateway = { process, client: openClient(process.url) };
+      gateways.push(gateway);
+      return gateway;
+    },
+    async startWorker() {
+      const worker = await start("reservation-worker");
+      workers.push(worker);
+      return worker;
+    },
+    async startExpiryWorker() {
+      const worker = await start("expiry-worker");
+      expiryWorkers.push(worker);
+      return worker;
+    },
+    keysLike,
+    async loseRedis() {
+      const keys = await keysLike("*");
+      if (keys.length > 0) await redis.unlink(...keys);
+    },
+    async close() {
+      await Promise.all(gateways.map(({ client }) => client.close()));
+      const ends = await Promise.all([...running].map((service) => service.stop()));
+      await closeRedis();
+      if (process.env["SYSTEM_LOGS"] !== undefined) showLogs();
+      if (ends.some(({ code }) => code !== 0)) throw new Error(`services ended ${JSON.stringify(ends)}`);
+    },
+  };
+  await Promise.all([
+    ...Array.from({ length: gatewaysWanted }, system.startGateway),
+    ...Array.from({ length: workersWanted }, system.startWorker),
+    ...Array.from({ length: expiryWanted }, system.startExpiryWorker),
+  ]);
+  return system;
+}

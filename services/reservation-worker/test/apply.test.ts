@@ -1,0 +1,267 @@
+// A batch whose database stumbles: tried again in place, halved, bisected or let go, with order and effects kept.
+
+import { Fenced } from "@holdfast/db/inventory";
+import { type AnyCommand, type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
+import { newId } from "@holdfast/runtime";
+import { cancel, createEvent, createUsers, expireDue, purchase, reserve, wordOf } from "@holdfast/testkit";
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Apply, BATCH_COMMANDS_MAX, BATCH_TRIES_MAX, createApply, LetGo } from "../src/apply.ts";
+import { troubleOf } from "../src/database-errors.ts";
+import {
+  clientsOf,
+  expectCountersEqualRows,
+  openStores,
+  outcomesOf,
+  type Stores,
+  silent,
+} from "./drain-under-test.ts";
+
+let stores: Stores;
+
+beforeAll(async () => {
+  stores = await openStores();
+});
+afterAll(() => stores.close());
+
+const databaseError = (code: string): pg.DatabaseError =>
+  Object.assign(new pg.DatabaseError(`failed with ${code}`, 1, "error"), { code });
+
+/** Applies over a database of which the first batches fail so, before they write; keeps the pauses it took. */
+function stumbling(errors: (Error | null)[], at = "load-slots"): { apply: Apply; pauses: number[] } {
+  const pauses: number[] = [];
+  const pool = clientsOf(stores.batches, (_, given) => {
+    if (typeof given !== "object" || given.name !== at) return null;
+    const error = errors.shift() ?? null;
+    return error === null ? null : Promise.reject(error);
+  });
+  const apply = createApply({ pool, log: silent, pause: async (ms) => void pauses.push(ms) });
+  return { apply, pauses };
+}
+
+async function anEvent(
+  users: number,
+  capacity = 100,
+): Promise<{ eventId: EventId; users: UserId[]; slotId: string }> {
+  const event = await createEvent(stores.database.pool, { capacities: [capacity] });
+  return { eventId: event.id, users: await createUsers(stores.database.pool, users), slotId: event.slotId };
+}
+
+const OWNER = { owner: "test", after: 0 };
+
+async function wordsOf(apply: Apply, eventId: EventId, commands: readonly AnyCommand[]): Promise<string[]> {
+  const outcome = await apply(eventId, OWNER, commands);
+  if (outcome.kind !== "applied") throw new Error(outcome.kind);
+  return outcome.applied.map((one) => wordOf(one.outcome));
+}
+
+test.each(["40P01", "40001", "57P01", "08006"])(
+  "after %s the batch is tried again in place, whole",
+  async (code) => {
+    const { eventId, users } = await anEvent(3);
+    const commands = users.map((user) => reserve(eventId, user));
+    const { apply, pauses } = stumbling([databaseError(code), databaseError(code)]);
+    expect(await wordsOf(apply, eventId, commands)).toEqual(["held", "held", "held"]);
+    expect(pauses).toEqual([10, 20]);
+    expect((await outcomesOf(stores.database.pool, eventId)).map(({ id }) => id)).toEqual(
+      commands.map(({ id }) => id),
+    );
+  },
+);
+
+test("a connection that is lost is another try", async () => {
+  const { eventId, users } = await anEvent(1);
+  const { apply, pauses } = stumbling([new Error("Connection terminated unexpectedly")]);
+  expect(
+    await wordsOf(
+      apply,
+      eventId,
+      users.map((user) => reserve(eventId, user)),
+    ),
+  ).toEqual(["held"]);
+  expect(pauses).toHaveLength(1);
+});
+
+test("tries are bounded: then the event is let go, with nothing applied", async () => {
+  const { eventId, users } = await anEvent(1);
+  const commands = users.map((user) => reserve(eventId, user));
+  const { apply, pauses } = stumbling(Array.from({ length: 10 }, () => databaseError("40P01")));
+  await expect(apply(eventId, OWNER, commands)).rejects.toThrow(LetGo);
+  expect(pauses).toHaveLength(BATCH_TRIES_MAX - 1);
+  expect(await outcomesOf(stores.database.pool, eventId)).toEqual([]);
+});
+
+test("a batch that takes too long is halved, and its first part is applied", async () => {
+  const { eventId, users } = await anEvent(5);
+  const commands = users.map((user) => reserve(eventId, user));
+  const { apply } = stumbling([databaseError("57014"), databaseError("25P03")]);
+  expect(await wordsOf(apply, eventId, commands)).toHaveLength(2);
+  expect((await outcomesOf(stores.database.pool, eventId)).map(({ id }) => id)).toEqual(
+    commands.slice(0, 2).map(({ id }) => id),
+  );
+});
+
+test("an event that is locked elsewhere is let go at once", async () => {
+  const { eventId, users } = await anEvent(1);
+  const { apply, pauses } = stumbling([databaseError("55P03")]);
+  await expect(
+    apply(
+      eventId,
+      OWNER,
+      users.map((user) => reserve(eventId, user)),
+    ),
+  ).rejects.toThrow(LetGo);
+  expect(pauses).toEqual([]);
+});
+
+test("who lost the lane hears so, and is not tried again", async () => {
+  const { eventId, users } = await anEvent(1);
+  const commands = users.map((user) => reserve(eventId, user));
+  await stores.apply(eventId, OWNER, []);
+  await expect(stores.apply(eventId, { fence: 99 }, commands)).rejects.toThrow(Fenced);
+});
+
+test("an event that does not exist is said so", async () => {
+  const eventId = newId("event");
+  const [user] = (await createUsers(stores.database.pool, 1)) as [UserId];
+  expect(await stores.apply(eventId, OWNER, [reserve(eventId, user)])).toEqual({ kind: "no-such-event" });
+});
+
+test("a paused event applies nothing, and its fence is taken all the same", async () => {
+  const { eventId, users } = await anEvent(1);
+  await stores.database.pool.query("UPDATE event_lanes SET paused_at = now() WHERE event_id = $1", [eventId]);
+  expect(
+    await stores.apply(
+      eventId,
+      OWNER,
+      users.map((user) => reserve(eventId, user)),
+    ),
+  ).toEqual({ kind: "paused" });
+  const { rows } = await stores.database.pool.query(
+    "SELECT fence::int, owner FROM event_lanes WHERE event_id = $1",
+    [eventId],
+  );
+  expect(rows).toEqual([{ fence: 1, owner: "test" }]);
+  expect(await outcomesOf(stores.database.pool, eventId)).toEqual([]);
+});
+
+test("a batch is so large and no larger; the rest is for the next one", async () => {
+  const { eventId } = await anEvent(0);
+  const commands = Array.from({ length: BATCH_COMMANDS_MAX + 3 }, () => expireDue(eventId, 1_000));
+  expect(await wordsOf(stores.apply, eventId, commands)).toHaveLength(BATCH_COMMANDS_MAX);
+});
+
+test("a command that makes the rules throw ends failed, its neighbours unharmed", async () => {
+  const { eventId, users, slotId } = await anEvent(3);
+  const [ann, bob, cid] = users as [UserId, UserId, UserId];
+  const hold = reserve(eventId, ann);
+  await wordsOf(stores.apply, eventId, [hold]);
+  // A counter that says nobody holds anything: freeing a ticket is impossible by the rules.
+  await stores.database.pool.query("UPDATE slots SET held = 0 WHERE id = $1", [slotId]);
+  const poison = cancel(eventId, ann, reservationIdOf(hold.id));
+  expect(
+    await wordsOf(stores.apply, eventId, [poison, reserve(eventId, bob), reserve(eventId, cid)]),
+  ).toEqual(["failed internal", "held", "held"]);
+});
+
+test("a command that the tables refuse is found by halving and ends failed; none before or behind it is blamed", async () => {
+  const { eventId, users } = await anEvent(8);
+  const [holder] = users as [UserId];
+  const hold = reserve(eventId, holder);
+  await wordsOf(stores.apply, eventId, [hold]);
+  const poison = purchase(eventId, holder, reservationIdOf(hold.id), {
+    paymentReference: "no text\u0000for PostgreSQL",
+  });
+  const commands: Command[] = users.slice(1).map((user) => reserve(eventId, user));
+  commands.splice(4, 0, poison);
+  const words: string[] = [];
+  while (words.length < commands.length)
+    words.push(...(await wordsOf(stores.apply, eventId, commands.slice(words.length))));
+  expect(words).toEqual(commands.map((command) => (command === poison ? "failed internal" : "held")));
+  expect((await outcomesOf(stores.database.pool, eventId)).map(({ id }) => id)).toEqual(
+    [hold, ...commands].map(({ id }) => id),
+  );
+  await expectCountersEqualRows(stores.database.pool, eventId);
+});
+
+test("a contradiction that was gone at the second look blames nobody", async () => {
+  const { eventId, users } = await anEvent(2);
+  const { apply } = stumbling([databaseError("23505")], "insert-reservations");
+  expect(
+    await wordsOf(
+      apply,
+      eventId,
+      users.map((user) => reserve(eventId, user)),
+    ),
+  ).toEqual(["held", "held"]);
+});
+
+test.each([
+  ["of somebody who is not there", (eventId: EventId) => reserve(eventId, newId("user"))],
+  [
+    "whose key is no text for the database",
+    (eventId: EventId, user: UserId) => reserve(eventId, user, { key: "a\u0000b" }),
+  ],
+])(
+  "a command %s, for which no outcome can be written, is told apart, so that it stops nobody",
+  async (_, make) => {
+    const { eventId, users } = await anEvent(1);
+    const [user] = users as [UserId];
+    expect(await stores.apply(eventId, OWNER, [make(eventId, user), reserve(eventId, user)])).toEqual({
+      kind: "unwritable",
+    });
+    expect(await outcomesOf(stores.database.pool, eventId)).toEqual([]);
+  },
+);
+
+test("an event whose tables contradict the rules by themselves is let go, and no command is blamed", async () => {
+  const { eventId, users, slotId } = await anEvent(2);
+  const [ann, bob] = users as [UserId, UserId];
+  await wordsOf(stores.apply, eventId, [reserve(eventId, ann)]);
+  await stores.database.pool.query(
+    "UPDATE reservations SET expires_at = now() - interval '1 minute' WHERE event_id = $1",
+    [eventId],
+  );
+  await stores.database.pool.query("UPDATE slots SET held = 0 WHERE id = $1", [slotId]);
+  await expect(stores.apply(eventId, OWNER, [reserve(eventId, bob)])).rejects.toThrow(LetGo);
+  expect(await outcomesOf(stores.database.pool, eventId)).toHaveLength(1);
+});
+
+test("what a lost try may have committed is no repeat to who asked; a real repeat stays one", async () => {
+  const { eventId, users } = await anEvent(2);
+  const [ann, bob] = users as [UserId, UserId];
+  const [mine, early] = [reserve(eventId, ann), reserve(eventId, bob)];
+  await wordsOf(stores.apply, eventId, [early]);
+  let lost = false;
+  const pool = clientsOf(stores.batches, (client, given) => {
+    if (given !== "COMMIT" || lost) return null;
+    lost = true;
+    return client.query(given).then(() => Promise.reject(new Error("Connection terminated unexpectedly")));
+  });
+  const apply = createApply({ pool, log: silent, pause: async () => undefined });
+  const outcome = await apply(eventId, OWNER, [mine]);
+  expect(outcome.kind === "applied" && outcome.applied.map(({ replayed }) => replayed)).toEqual([false]);
+  expect(await outcomesOf(stores.database.pool, eventId)).toHaveLength(2);
+  const again = await apply(eventId, OWNER, [early, mine]);
+  expect(again.kind === "applied" && again.applied.map(({ replayed }) => replayed)).toEqual([true, true]);
+});
+
+test.each([
+  ["55P03", "locked"],
+  ["57014", "slow"],
+  ["25P03", "slow"],
+  ["25P04", "slow"],
+  ["23514", "contradiction"],
+  ["23P01", "contradiction"],
+  ["22021", "contradiction"],
+  ["HF001", "contradiction"],
+  ["40P01", "transient"],
+  ["53300", "transient"],
+])("SQLSTATE %s means %s", (code, trouble) => {
+  expect(troubleOf(databaseError(code))).toBe(trouble);
+});
+
+test("an error without a SQLSTATE is a lost connection", () => {
+  expect(troubleOf(new pg.DatabaseError("?", 1, "error"))).toBe("transient");
+  expect(troubleOf(new Error("socket hang up"))).toBe("transient");
+});

@@ -1,0 +1,220 @@
+// The sweep: what no job speaks of is found in the tables, and in a healthy system there is nothing to find.
+import { acceptCommands, openPool } from "@holdfast/db";
+import { type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
+import { busyEventsKey, jobsOf } from "@holdfast/event-queue";
+import { createEvent, createUsers, expireDue, purchase, reserve, wordOf } from "@holdfast/testkit";
+import type pg from "pg";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { drain } from "../src/drain.ts";
+import { type Swept, sweepOnce } from "../src/sweep.ts";
+import { expectOrderly, openStores, outcomesOf, type Stores, sendEach, silent } from "./drain-under-test.ts";
+
+let stores: Stores;
+let pool: pg.Pool;
+
+beforeAll(async () => {
+  stores = await openStores();
+  pool = openPool({ url: stores.database.url, name: "test-sweeps", max: 4, onError: () => undefined });
+});
+afterAll(async () => {
+  await pool.end();
+  await stores.close();
+});
+beforeEach(async () => {
+  await stores.redis.redis.del(busyEventsKey(stores.redis.prefix));
+});
+
+const NOTHING: Swept = { activated: 0, settled: 0, resent: 0, forgotten: 0 };
+
+const sweep = () =>
+  sweepOnce({
+    pool,
+    redis: stores.redis.redis,
+    prefix: stores.redis.prefix,
+    activations: stores.crowd.activations,
+    producer: stores.crowd.producer,
+    expireDue: (eventId, dueAt) => expireDue(eventId, dueAt),
+    log: silent,
+  });
+
+async function anEvent(users: number): Promise<{ eventId: EventId; users: UserId[] }> {
+  const event = await createEvent(stores.database.pool, { capacities: [100] });
+  return { eventId: event.id, users: await createUsers(stores.database.pool, users) };
+}
+
+async function promise(commands: readonly Command[], agoMs: number): Promise<void> {
+  await acceptCommands(
+    stores.database.pool,
+    commands.map((command) => ({ command, ticket: null })),
+  );
+  await stores.database.pool.query(
+    `UPDATE accepted_commands SET accepted_at = clock_timestamp() - $2 * interval '1 millisecond'
+    WHERE command_id = ANY ($1::text[])`,
+    [commands.map(({ id }) => id), agoMs],
+  );
+}
+
+const pause = (eventId: EventId) =>
+  stores.database.pool.query("UPDATE event_lanes SET paused_at = now() WHERE event_id = $1", [eventId]);
+const isActivated = async (eventId: EventId) =>
+  (await stores.crowd.activations.missing([eventId])).length === 0;
+
+/** Puts the deadlines of all the event's holds into the past. */
+async function age(eventId: EventId, agoMs: number): Promise<void> {
+  await stores.database.pool.query(
+    `UPDATE reservations SET expires_at = date_trunc('milliseconds', clock_timestamp()) - $2 * interval '1 millisecond'
+    WHERE event_id = $1`,
+    [eventId, agoMs],
+  );
+}
+
+/** Ends an event's activation, as if its signal had never come. */
+async function forgetActivations(): Promise<void> {
+  const keys = await stores.redis.redis.keys(`${stores.redis.prefix}:{activations}:*`);
+  if (keys.length > 0) await stores.redis.redis.del(keys);
+}
+
+test("where all is well there is nothing to find", async () => {
+  const { eventId, users } = await anEvent(2);
+  const commands = users.map((user) => reserve(eventId, user));
+  await sendEach(stores.crowd, commands);
+  expect(await sweep()).toEqual(NOTHING); // jobs wait, and an activation speaks of them
+  await drain(eventId, stores.deps());
+  expect(await sweep()).toEqual(NOTHING);
+});
+
+test("an event with jobs, waiting or in a dead hand, and no activation is activated; one without jobs forgotten", async () => {
+  const [waiting, inHand, done] = await Promise.all([anEvent(1), anEvent(1), anEvent(0)]);
+  for (const { eventId, users } of [waiting, inHand])
+    await sendEach(
+      stores.crowd,
+      users.map((user) => reserve(eventId, user)),
+    );
+  const dead = stores.openQueue(inHand.eventId, "dead");
+  await dead.acquire();
+  await dead.settleAndClaim({ jobs: [], suspicionEnds: false }, 10);
+  await stores.redis.redis.sadd(busyEventsKey(stores.redis.prefix), done.eventId);
+  await forgetActivations();
+  expect(await sweep()).toEqual({ ...NOTHING, activated: 2 });
+  expect(await isActivated(waiting.eventId)).toBe(true);
+  expect(await isActivated(inHand.eventId)).toBe(true);
+  const busy = await stores.redis.redis.smembers(busyEventsKey(stores.redis.prefix));
+  expect(busy.sort()).toEqual([waiting.eventId, inHand.eventId].sort());
+  for (const { eventId } of [waiting, inHand]) await drain(eventId, stores.deps());
+});
+
+test("what was promised and is in no queue is sent again with its first stamp, and ends as it should have (race 10)", async () => {
+  const { eventId, users } = await anEvent(3);
+  const at = Date.now() - 3_000;
+  const commands = users.map((user, i) => reserve(eventId, user, { at: at + i }));
+  await promise(commands.toReversed(), 2_500);
+  const fresh = await anEvent(1);
+  await promise(
+    fresh.users.map((user) => reserve(fresh.eventId, user)),
+    0,
+  );
+  expect(await sweep()).toEqual({ ...NOTHING, resent: 3 });
+  const deps = stores.deps();
+  await drain(eventId, deps);
+  expect(deps.heard.map(({ outcome }) => wordOf(outcome))).toEqual(["held", "held", "held"]);
+  await expectOrderly(stores, eventId, commands);
+  const { rows } = await stores.database.pool.query(
+    "SELECT date_part('epoch', submitted_at) * 1000 AS at FROM outcomes WHERE event_id = $1 ORDER BY seq",
+    [eventId],
+  );
+  expect(rows.map((row) => row.at)).toEqual([at, at + 1, at + 2]);
+  expect(await sweep()).toEqual(NOTHING);
+});
+
+test("what was promised and still waits in its queue is not sent again, until the event has passed it by", async () => {
+  const { eventId, users } = await anEvent(2);
+  const [mine, lost] = users.map((user) => reserve(eventId, user, { at: Date.now() - 60_000 })) as [
+    Command,
+    Command,
+  ];
+  await stores.crowd.send(mine);
+  await promise([mine, lost], 3_000);
+  expect(await sweep()).toEqual(NOTHING);
+  await stores.database.pool.query("UPDATE event_lanes SET logical_at = now() WHERE event_id = $1", [
+    eventId,
+  ]);
+  expect(await sweep()).toEqual({ ...NOTHING, resent: 2 });
+  await drain(eventId, stores.deps());
+  expect(await outcomesOf(stores.database.pool, eventId)).toHaveLength(2); // sent twice, applied once
+});
+
+test("what is kept of commands that have ended is forgotten", async () => {
+  const { eventId, users } = await anEvent(1);
+  const commands = users.map((user) => reserve(eventId, user));
+  await sendEach(stores.crowd, commands);
+  await drain(eventId, stores.deps());
+  await stores.database.pool.query(
+    `INSERT INTO accepted_commands (command_id, event_id, type, submitted_at, accepted_at, command)
+    SELECT command_id, event_id, type, submitted_at, clock_timestamp() - interval '2 seconds', '{}' FROM outcomes
+    WHERE event_id = $1`,
+    [eventId],
+  );
+  expect(await sweep()).toEqual({ ...NOTHING, forgotten: 1 });
+});
+
+test("a hold whose timer is lost is settled; one whose purchase was accepted in time is not (F5, F6)", async () => {
+  const [late, bought, early] = await Promise.all([anEvent(1), anEvent(1), anEvent(1)]);
+  const holds = new Map<EventId, Command>();
+  for (const { eventId, users } of [late, bought, early]) {
+    const [hold] = users.map((user) => reserve(eventId, user)) as [Command];
+    await sendEach(stores.crowd, [hold]);
+    await drain(eventId, stores.deps());
+    holds.set(eventId, hold);
+  }
+  await age(late.eventId, 1_300);
+  await age(bought.eventId, 1_300);
+  await age(early.eventId, 900); // its own timer may still come
+  const hold = holds.get(bought.eventId);
+  const [buyer] = bought.users;
+  if (hold === undefined || buyer === undefined) throw new Error("nobody holds anything");
+  const buy = purchase(bought.eventId, buyer, reservationIdOf(hold.id), { at: Date.now() - 1_500 });
+  await promise([buy], 1_000);
+  expect(await sweep()).toEqual({ ...NOTHING, settled: 1 });
+  expect(await jobsOf(stores.redis.redis, stores.redis.prefix, late.eventId)).toEqual({
+    waiting: 1,
+    active: 0,
+  });
+  await drain(late.eventId, stores.deps());
+  const { rows } = await stores.database.pool.query(
+    "SELECT status, end_reason FROM reservations WHERE event_id = $1",
+    [late.eventId],
+  );
+  expect(rows).toEqual([{ status: "expired", end_reason: "deadline" }]);
+  await stores.crowd.send(buy);
+  await drain(bought.eventId, stores.deps());
+  expect((await outcomesOf(stores.database.pool, bought.eventId)).map(({ word }) => word)).toEqual([
+    "held",
+    "purchased",
+  ]);
+});
+
+test("a paused event is left alone, with its late holds, its promises and its jobs", async () => {
+  const { eventId, users } = await anEvent(2);
+  const [first, second] = users.map((user) => reserve(eventId, user)) as [Command, Command];
+  await sendEach(stores.crowd, [first]);
+  await drain(eventId, stores.deps());
+  await age(eventId, 5_000);
+  await promise([second], 5_000);
+  await stores.crowd.send(second);
+  await forgetActivations();
+  await pause(eventId);
+  expect(await sweep()).toEqual(NOTHING);
+});
+
+test("sweepers of several workers take turns", async () => {
+  const client = await stores.database.pool.connect();
+  try {
+    await client.query("BEGIN");
+    await client.query("SELECT pg_advisory_xact_lock(7421002)");
+    expect(await sweep()).toBe(null);
+  } finally {
+    await client.query("ROLLBACK");
+    client.release();
+  }
+  expect(await sweep()).not.toBe(null);
+});

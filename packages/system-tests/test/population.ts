@@ -1,4 +1,6 @@
 // People with tokens, and events to ask for: put into the tables directly, thousands of them in a moment.
+
+import { signAccessToken } from "@holdfast/access-token";
 import {
   type EventId,
   HOLD_SECONDS_DEFAULT,
@@ -6,7 +8,6 @@ import {
   type UserId,
   type UserRole,
 } from "@holdfast/domain";
-import { signAccessToken } from "@holdfast/gateway/access-token";
 import { createUsers, createEvent as insertEvent } from "@holdfast/testkit";
 import type pg from "pg";
 

@@ -1,6 +1,7 @@
 // Builds the application out of its parts. Does not listen: `server.ts` does.
 import { randomUUID } from "node:crypto";
 import jwt from "@fastify/jwt";
+import { TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_CLAIMS_REQUIRED, TOKEN_ISSUER } from "@holdfast/access-token";
 import type { Logger } from "@holdfast/runtime";
 import fastify, {
   type FastifyBaseLogger,
@@ -9,7 +10,6 @@ import fastify, {
   type FastifyRequest,
   LogController,
 } from "fastify";
-import { TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_CLAIMS_REQUIRED, TOKEN_ISSUER } from "./access-token.ts";
 import type { GatewayDeps } from "./deps.ts";
 import { addDocumentation } from "./documentation.ts";
 import { addEndpoint, type Doorkeeper, type Endpoint } from "./endpoint.ts";

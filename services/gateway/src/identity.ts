@@ -1,7 +1,7 @@
 // Who asks: reads the access token of a request. The token says who it was; `Standing` says whether that still counts.
 import type { IncomingMessage } from "node:http";
+import { TokenClaims } from "@holdfast/access-token";
 import type { SessionId, UserId, UserRole } from "@holdfast/domain";
-import { TokenClaims } from "./access-token.ts";
 import type { Standing } from "./standing.ts";
 
 export interface Identity {

@@ -1,5 +1,6 @@
 // Accounts and sessions: registering, signing in, exchanging refresh tokens, signing out. No HTTP here.
 import { createHash, randomBytes } from "node:crypto";
+import { ACCESS_TOKEN_SECONDS, signAccessToken } from "@holdfast/access-token";
 import type { LoginBody, RegisterBody } from "@holdfast/contracts";
 import {
   findUser,
@@ -17,7 +18,6 @@ import {
 import type { SessionId } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
 import type pg from "pg";
-import { ACCESS_TOKEN_SECONDS, signAccessToken } from "./access-token.ts";
 import type { LoginThrottle } from "./login-throttle.ts";
 import { isOutdated, type Passwords } from "./passwords.ts";
 import { Refused, unauthenticated } from "./refused.ts";

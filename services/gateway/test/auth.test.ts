@@ -1,9 +1,9 @@
 // Accounts and sessions: registering, signing in and out, rotation of refresh tokens, who is let in.
 import { randomUUID } from "node:crypto";
+import { signAccessToken } from "@holdfast/access-token";
 import { newId } from "@holdfast/runtime";
 import { createSigner } from "fast-jwt";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { signAccessToken } from "../src/access-token.ts";
 import { type GatewayUnderTest, JWT_SECRET, openGateway } from "./gateway-under-test.ts";
 
 let gateway: GatewayUnderTest;

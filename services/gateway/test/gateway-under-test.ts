@@ -1,11 +1,11 @@
 // The application on real stores, with commands that a test scripts: what the door does with what it is told.
 import { Writable } from "node:stream";
+import { signAccessToken } from "@holdfast/access-token";
 import { findUser, insertUser } from "@holdfast/db";
 import type { CommandId, UserId, UserRole } from "@holdfast/domain";
 import { createLogger, newId } from "@holdfast/runtime";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
 import type { FastifyInstance, InjectOptions } from "fastify";
-import { signAccessToken } from "../src/access-token.ts";
 import { buildApp } from "../src/app.ts";
 import { createLoginThrottle, noThrottle } from "../src/login-throttle.ts";
 import { LongPolls } from "../src/long-polls.ts";

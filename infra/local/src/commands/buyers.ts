@@ -1,8 +1,9 @@
 // pnpm buyers --count N
+
+// By path: the gateway's tests need the kit, the kit needs this package, and packages must not go in a circle.
+import { signAccessToken } from "@holdfast/access-token";
 import { createBuyers, openPool } from "@holdfast/db";
 import { defineCommand } from "citty";
-// By path: the gateway's tests need the kit, the kit needs this package, and packages must not go in a circle.
-import { signAccessToken } from "../../../../services/gateway/src/access-token.ts";
 import { withDatabase } from "../attach.ts";
 import { openSecrets } from "../secrets.ts";
 import { type LocalSettings, readSettings } from "../settings.ts";

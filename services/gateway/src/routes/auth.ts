@@ -1,7 +1,8 @@
 // Registering, signing in and out, and who one is.
+
+import { ACCESS_TOKEN_SECONDS } from "@holdfast/access-token";
 import { LoginBody, presentUser, RefreshBody, RegisterBody, SignedIn, User } from "@holdfast/contracts";
 import { findUser } from "@holdfast/db";
-import { ACCESS_TOKEN_SECONDS } from "../access-token.ts";
 import type { GatewayDeps } from "../deps.ts";
 import { type Endpoint, endpoint } from "../endpoint.ts";
 import { unauthenticated } from "../refused.ts";

@@ -148,21 +148,21 @@ ALTER TABLE "reservations" ADD CONSTRAINT "reservations_slot_of_event_fk" FOREIG
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "slots" ADD CONSTRAINT "slots_event_id_events_id_fk" FOREIGN KEY ("event_id") REFERENCES "public"."events"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "accepted_commands_event_id_idx" ON "accepted_commands" USING btree ("event_id","submitted_at");--> statement-breakpoint
-CREATE INDEX "accepted_commands_user_id_idx" ON "accepted_commands" USING btree ("user_id","command_id") WHERE user_id IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "accepted_commands_user_id_idx" ON "accepted_commands" USING btree ("user_id","submitted_at","command_id") WHERE user_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "accepted_commands_purchase_idx" ON "accepted_commands" USING btree ("reservation_id") WHERE type = 'purchase';--> statement-breakpoint
 CREATE INDEX "events_upcoming_idx" ON "events" USING btree ("starts_at","id");--> statement-breakpoint
 CREATE INDEX "events_ends_at_idx" ON "events" USING btree ("ends_at","id");--> statement-breakpoint
 CREATE INDEX "events_organizer_id_idx" ON "events" USING btree ("organizer_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "outcomes_event_seq_key" ON "outcomes" USING btree ("event_id","seq");--> statement-breakpoint
 CREATE UNIQUE INDEX "outcomes_user_key_key" ON "outcomes" USING btree ("user_id","idempotency_key") WHERE idempotency_key IS NOT NULL;--> statement-breakpoint
-CREATE INDEX "outcomes_user_id_idx" ON "outcomes" USING btree ("user_id","command_id") WHERE user_id IS NOT NULL;--> statement-breakpoint
+CREATE INDEX "outcomes_user_id_idx" ON "outcomes" USING btree ("user_id","submitted_at","command_id") WHERE user_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "refresh_tokens_session_id_idx" ON "refresh_tokens" USING btree ("session_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "reservations_one_active_key" ON "reservations" USING btree ("user_id","slot_id") WHERE status IN ('held', 'purchased');--> statement-breakpoint
 CREATE INDEX "reservations_due_idx" ON "reservations" USING btree ("event_id","expires_at") WHERE status = 'held';--> statement-breakpoint
 CREATE INDEX "reservations_expires_at_idx" ON "reservations" USING btree ("expires_at") WHERE status = 'held';--> statement-breakpoint
 CREATE INDEX "reservations_release_idx" ON "reservations" USING btree ("slot_id","expires_at") WHERE status = 'held';--> statement-breakpoint
-CREATE INDEX "reservations_user_id_idx" ON "reservations" USING btree ("user_id","id");--> statement-breakpoint
-CREATE INDEX "reservations_event_id_idx" ON "reservations" USING btree ("event_id","id");--> statement-breakpoint
+CREATE INDEX "reservations_user_id_idx" ON "reservations" USING btree ("user_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "reservations_event_id_idx" ON "reservations" USING btree ("event_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "sessions_user_id_idx" ON "sessions" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "sessions_revoked_at_idx" ON "sessions" USING btree ("revoked_at") WHERE revoked_at IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "users_email_key" ON "users" USING btree (lower("email"));--> statement-breakpoint

@@ -2,6 +2,7 @@
 // Used by gateways, which answer, and by sweeps, which send again. Changes no inventory.
 import type { Command, CommandId, EpochMs, EventId, Outcome, ReservationId, UserId } from "@holdfast/domain";
 import { SETTLE_GRACE_MS } from "@holdfast/domain";
+import pg from "pg";
 import type { Queryable } from "./queryable.ts";
 
 const ms = (column: string): string => `round(date_part('epoch', ${column}) * 1000)`;
@@ -29,7 +30,9 @@ export interface CommandRecord {
  * Keeps commands until they end. Those that have ended already, or are kept already, are left as they are; a race
  * with the worker may keep one that has just ended: the sweep sees to it.
  */
-export async function acceptCommands(db: Queryable, accepted: readonly AcceptedCommand[]): Promise<void> {
+export async function acceptCommands(db: Queryable, given: readonly AcceptedCommand[]): Promise<void> {
+  // In one order for all: gateways that keep the same commands at once must not wait for each other in a circle.
+  const accepted = given.toSorted((a, b) => (a.command.id < b.command.id ? -1 : 1));
   await db.query({
     name: "accept-commands",
     text: `INSERT INTO accepted_commands (command_id, event_id, user_id, type, submitted_at, command, reservation_id,
@@ -50,6 +53,28 @@ export async function acceptCommands(db: Queryable, accepted: readonly AcceptedC
       accepted.map(({ command }) => ("reservationId" in command.input ? command.input.reservationId : null)),
       accepted.map(({ ticket }) => ticket),
     ],
+  });
+}
+
+/** True when a command could not be kept because its sender is not in the table. */
+export const isUnknownSender = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && error.constraint === "accepted_commands_user_id_users_id_fk";
+
+/** Notes the tickets of kept commands that were not known yet. Those that have ended meanwhile need none. */
+export async function noteTickets(
+  db: Queryable,
+  tickets: readonly { readonly id: CommandId; readonly ticket: number }[],
+): Promise<void> {
+  const noted = tickets.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  await db.query({
+    name: "note-tickets",
+    text: `UPDATE accepted_commands a SET ticket = u.ticket
+      FROM (
+        SELECT given.ticket, kept.command_id FROM unnest($1::text[], $2::bigint[]) AS given(id, ticket)
+        JOIN accepted_commands kept ON kept.command_id = given.id
+        ORDER BY kept.command_id FOR NO KEY UPDATE OF kept
+      ) u WHERE a.command_id = u.command_id`,
+    values: [noted.map(({ id }) => id), noted.map(({ ticket }) => ticket)],
   });
 }
 

@@ -18,6 +18,7 @@ import {
   type Reservation,
   type ReservationId,
   SETTLE_GRACE_MS,
+  SLOT_CAPACITY_MAX,
   type Slot,
   type SlotId,
   type UserId,
@@ -111,6 +112,13 @@ const LOAD_SLOTS = statement(
 const LOAD_OUTCOMES = statement(
   "load-outcomes",
   `SELECT command_id, outcome FROM outcomes WHERE command_id = ANY ($1::text[])`,
+);
+
+/** A command that was promised is judged by the stamp of the promise, however late a repeat of it comes first. */
+const LOAD_STAMPS = statement(
+  "load-stamps",
+  `SELECT command_id, ${ms("submitted_at")} AS submitted_at FROM accepted_commands
+  WHERE command_id = ANY ($1::text[])`,
 );
 
 const LOAD_KEYS = statement(
@@ -240,6 +248,8 @@ export async function lookAtFence(db: Pick<pg.Pool, "query">, eventId: EventId):
 
 export interface LoadedBatch {
   readonly lane: Lane;
+  /** Those that were asked for, each with its first stamp. */
+  readonly commands: readonly AnyCommand[];
   readonly state: EventState;
   readonly outcomes: Map<CommandId, Outcome>;
   readonly keys: Map<string, CommandId>;
@@ -277,7 +287,10 @@ export async function loadBatch(
     .flatMap((command) => (command.type === "reserve" ? [command] : []));
   const wanted = unique(reserves.flatMap((command) => command.input.slotId ?? []));
   const wantsAnySlot = reserves.some((command) => command.input.slotId === null);
-  const tickets = reserves.reduce((sum, command) => sum + command.input.quantity, 0);
+  const tickets = Math.min(
+    SLOT_CAPACITY_MAX,
+    reserves.reduce((sum, command) => sum + command.input.quantity, 0),
+  );
   const named = unique(
     commands
       .filter(isKnown)
@@ -286,33 +299,35 @@ export async function loadBatch(
 
   const lane =
     "fence" in claim ? HOLD_LANE(eventId, claim.fence) : TAKE_LANE(eventId, claim.owner, claim.after);
-  const [, lanes, due, events, slots, outcomes, keys, claims, reservations, releases] = await Promise.all([
-    tx.query("BEGIN"),
-    tx.query<LaneRow>(lane),
-    tx.query<ReservationRow | { id: null }>(
-      LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, users, SETTLE_MAX + 1),
-    ),
-    tx.query<EventRow>(LOAD_EVENT(eventId)),
-    tx.query<SlotRow>(LOAD_SLOTS(eventId)),
-    tx.query<OutcomeRow>(LOAD_OUTCOMES(commands.map((command) => command.id))),
-    keyed.length === 0
-      ? NO_ROWS
-      : tx.query<KeyRow>(
-          LOAD_KEYS(
-            keyed.map((command) => command.userId),
-            keyed.map((command) => command.idempotencyKey),
+  const [, lanes, due, events, slots, outcomes, stamps, keys, claims, reservations, releases] =
+    await Promise.all([
+      tx.query("BEGIN"),
+      tx.query<LaneRow>(lane),
+      tx.query<ReservationRow | { id: null }>(
+        LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, users, SETTLE_MAX + 1),
+      ),
+      tx.query<EventRow>(LOAD_EVENT(eventId)),
+      tx.query<SlotRow>(LOAD_SLOTS(eventId)),
+      tx.query<OutcomeRow>(LOAD_OUTCOMES(commands.map((command) => command.id))),
+      keyed.length === 0 ? NO_ROWS : tx.query<StampRow>(LOAD_STAMPS(keyed.map((command) => command.id))),
+      keyed.length === 0
+        ? NO_ROWS
+        : tx.query<KeyRow>(
+            LOAD_KEYS(
+              keyed.map((command) => command.userId),
+              keyed.map((command) => command.idempotencyKey),
+            ),
           ),
-        ),
-    reserves.length === 0
-      ? NO_ROWS
-      : tx.query<ClaimRow>(LOAD_CLAIMS(eventId, unique(reserves.map((command) => command.userId)))),
-    named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, named)),
-    reserves.length === 0
-      ? NO_ROWS
-      : tx.query<{ id: SlotId; expires_at: number }>(
-          LOAD_RELEASES(eventId, wantsAnySlot ? [] : wanted, tickets, named),
-        ),
-  ]);
+      reserves.length === 0
+        ? NO_ROWS
+        : tx.query<ClaimRow>(LOAD_CLAIMS(eventId, unique(reserves.map((command) => command.userId)))),
+      named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, named)),
+      reserves.length === 0
+        ? NO_ROWS
+        : tx.query<{ id: SlotId; expires_at: number }>(
+            LOAD_RELEASES(eventId, wantsAnySlot ? [] : wanted, tickets, named),
+          ),
+    ]);
 
   const event = events.rows[0];
   if (event === undefined) throw new NoSuchEvent(eventId);
@@ -343,6 +358,7 @@ export async function loadBatch(
       nextSeq: Number(laneRow.next_seq),
       paused: laneRow.paused,
     },
+    commands: firstStamped(commands, new Map(stamps.rows.map((row) => [row.command_id, row.submitted_at]))),
     state,
     outcomes: new Map(outcomes.rows.map((row) => [row.command_id, row.outcome])),
     keys: new Map(keys.rows.map((row) => [keyOf(row.user_id, row.idempotency_key), row.command_id])),
@@ -350,6 +366,17 @@ export async function loadBatch(
     settledUpTo: last === undefined || last === null ? Number.POSITIVE_INFINITY : last - 1,
   };
 }
+
+const firstStamped = (
+  commands: readonly AnyCommand[],
+  stamps: ReadonlyMap<CommandId, EpochMs>,
+): readonly AnyCommand[] =>
+  stamps.size === 0
+    ? commands
+    : commands.map((command) => ({
+        ...command,
+        at: Math.min(command.at, stamps.get(command.id) ?? command.at),
+      }));
 
 export interface BatchWrite {
   readonly eventId: EventId;
@@ -493,6 +520,11 @@ interface SlotRow {
 interface OutcomeRow {
   command_id: CommandId;
   outcome: Outcome;
+}
+
+interface StampRow {
+  command_id: CommandId;
+  submitted_at: number;
 }
 
 interface KeyRow {

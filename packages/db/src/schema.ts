@@ -205,8 +205,8 @@ export const reservations = pgTable(
     index("reservations_due_idx").on(t.eventId, t.expiresAt).where(sql`status = 'held'`), // settling
     index("reservations_expires_at_idx").on(t.expiresAt).where(sql`status = 'held'`), // the sweep
     index("reservations_release_idx").on(t.slotId, t.expiresAt).where(sql`status = 'held'`), // earliest release
-    index("reservations_user_id_idx").on(t.userId, t.id), // a user's own list
-    index("reservations_event_id_idx").on(t.eventId, t.id), // an organizer's list
+    index("reservations_user_id_idx").on(t.userId, t.createdAt, t.id), // a user's own list
+    index("reservations_event_id_idx").on(t.eventId, t.createdAt, t.id), // an organizer's list
     check("reservations_quantity_positive", sql`quantity > 0`),
     check("reservations_status_known", oneOf("status", RESERVATION_STATUSES)),
     check("reservations_origin_known", oneOf("origin", RESERVATION_ORIGINS)),
@@ -245,7 +245,9 @@ export const acceptedCommands = pgTable(
   (t) => [
     index("accepted_commands_event_id_idx").on(t.eventId, t.submittedAt), // the sweep; positions
     // A user's own list. Partial, so that no look-up by id alone is planned through it.
-    index("accepted_commands_user_id_idx").on(t.userId, t.commandId).where(sql`user_id IS NOT NULL`),
+    index("accepted_commands_user_id_idx")
+      .on(t.userId, t.submittedAt, t.commandId)
+      .where(sql`user_id IS NOT NULL`),
     index("accepted_commands_purchase_idx").on(t.reservationId).where(sql`type = 'purchase'`), // settling
   ],
 );
@@ -274,7 +276,7 @@ export const outcomes = pgTable(
     uniqueIndex("outcomes_user_key_key")
       .on(t.userId, t.idempotencyKey)
       .where(sql`idempotency_key IS NOT NULL`),
-    index("outcomes_user_id_idx").on(t.userId, t.commandId).where(sql`user_id IS NOT NULL`), // a user's own list
+    index("outcomes_user_id_idx").on(t.userId, t.submittedAt, t.commandId).where(sql`user_id IS NOT NULL`), // a user's own list
     check("outcomes_status_known", oneOf("status", ["succeeded", "rejected", "failed"])),
     check("outcomes_seq_positive", sql`seq >= 1`),
   ],

@@ -1,6 +1,6 @@
 // Pools, transactions, the database's clock, and what a service asks of its database before it starts.
 import type pg from "pg";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { openFaultProxy, openTestDatabase, type TestDatabase, until } from "../../testkit/src/index.ts";
 import {
   BATCH_IDLE_TIMEOUT_MS,
@@ -95,13 +95,19 @@ test("a transaction that lost its connection throws it away", async () => {
 });
 
 /** A server whose clock stands still, and answers that take the times given, one after the other. */
-function slowServer(now: number, roundTripsMs: number[]) {
+function slowServer(now: number, roundTripsMs: number[], connectMs = 0) {
   const clock = { ms: 0 };
+  const asked = { times: 0 };
   const query = async () => {
+    asked.times += 1;
     clock.ms += roundTripsMs.shift() ?? 0;
     return { rows: [{ now }] };
   };
-  return { clock, pool: { query } as unknown as Pick<pg.Pool, "query"> };
+  const connect = async () => {
+    clock.ms += connectMs;
+    return { query, release: () => undefined };
+  };
+  return { clock, asked, pool: { connect } as unknown as Pick<pg.Pool, "connect"> };
 }
 
 test("the database's clock is the reading with the shortest round trip, and runs on by the monotonic one", async () => {
@@ -118,6 +124,38 @@ test("the database's clock is the reading with the shortest round trip, and runs
   expect(database.now()).toBe(51_065);
 });
 
+test("waiting for a connection does not put the database's clock ahead", async () => {
+  const { clock, pool } = slowServer(50_000, [10, 20, 20], 400);
+  const database = await openDatabaseClock(
+    pool,
+    () => undefined,
+    () => clock.ms,
+  );
+  onTestFinished(() => database.stop());
+  // Read at 405: the offset is 49,595; now it is 450.
+  expect(database.now()).toBe(50_045);
+});
+
+test("a poorer measurement of the clock does not count, until the better one is old", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { clock, asked, pool } = slowServer(50_000, [10, 10, 10, 300, 300, 300, 300, 300, 300]);
+  const database = await openDatabaseClock(
+    pool,
+    () => undefined,
+    () => clock.ms,
+  );
+  onTestFinished(() => database.stop());
+  expect(database.now()).toBe(50_025); // read at 5, now it is 30
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(asked.times).toBe(6);
+  expect(database.now()).toBe(50_925); // the same offset at 930: the poor reading would have said less
+  clock.ms = 61_000;
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(asked.times).toBe(9);
+  expect(database.now()).toBe(50_750); // read at 61,150, now it is 61,900: an old offset is worse than a poor one
+});
+
 test("the database's clock agrees with the database, and needs one that answers", async () => {
   const clock = await openDatabaseClock(database.pool, () => undefined);
   onTestFinished(() => clock.stop());
@@ -125,7 +163,7 @@ test("the database's clock agrees with the database, and needs one that answers"
     "SELECT date_part('epoch', clock_timestamp()) * 1000 AS now",
   );
   expect(Math.abs(clock.now() - (rows[0]?.now ?? 0))).toBeLessThan(100);
-  const dead = { query: () => Promise.reject(new Error("gone")) } as unknown as pg.Pool;
+  const dead = { connect: () => Promise.reject(new Error("gone")) } as unknown as pg.Pool;
   await expect(openDatabaseClock(dead, () => undefined)).rejects.toThrow("gone");
 });
 
@@ -139,7 +177,7 @@ test("a clock that cannot be measured again runs on, and follows the database wh
   };
   const errors: unknown[] = [];
   const clock = await openDatabaseClock(
-    { query } as unknown as pg.Pool,
+    { connect: async () => ({ query, release: () => undefined }) } as unknown as pg.Pool,
     (error) => void errors.push(error),
     () => 0,
   );

@@ -83,6 +83,10 @@ SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
 SELECT id, round(date_part('epoch', starts_at) * 1000) AS starts_at, round(date_part('epoch', ends_at) * 1000) AS ends_at, capacity, held, purchased
   FROM slots WHERE event_id = $1 ORDER BY starts_at, id;
 
+-- load-stamps
+SELECT command_id, round(date_part('epoch', submitted_at) * 1000) AS submitted_at FROM accepted_commands
+  WHERE command_id = ANY ($1::text[]);
+
 -- lock-users-and-load-due
 WITH due AS MATERIALIZED (
     SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,

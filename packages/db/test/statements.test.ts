@@ -82,6 +82,7 @@ test("the statements of a batch are these", () => {
     "load-releases",
     "load-reservations",
     "load-slots",
+    "load-stamps",
     "lock-users-and-load-due",
     "move-lane",
     "take-lane",

@@ -34,6 +34,8 @@ export interface EventQueue {
   settleAndClaim(settled: Settled, commandsMax: number): Promise<ClaimedJob[]>;
   /** Counts a try of a suspected command before the try is made. */
   countTry(commandId: CommandId): Promise<number>;
+  /** Takes a try back that the process has survived. */
+  forgiveTry(commandId: CommandId): Promise<void>;
   /** Lets the event go. True when nothing is left to do for it. */
   release(): Promise<boolean>;
 }
@@ -92,6 +94,7 @@ export function openEventQueue(
     },
 
     countTry: (commandId) => redis.hincrby(keys.trouble, `tries:${commandId}`, 1),
+    forgiveTry: async (commandId) => void (await redis.hincrby(keys.trouble, `tries:${commandId}`, -1)),
 
     async release() {
       const left = await redis.hfRelease(

@@ -14,7 +14,7 @@ import type { Identity } from "./identity.ts";
 import type { JsonObject } from "./json-body.ts";
 import { COMMAND_WAIT_SECONDS_DEFAULT, COMMAND_WAIT_SECONDS_MAX, readPreference } from "./prefer.ts";
 import { replyProblem } from "./problem-replies.ts";
-import { later } from "./refused.ts";
+import { later, unauthenticated } from "./refused.ts";
 import type { Commands } from "./submit.ts";
 
 export interface CommandDoorDeps {
@@ -66,6 +66,8 @@ export async function answerCommand(
     case "queue-full":
     case "unavailable":
       throw later(submitted.kind, submitted.retryAfterSeconds);
+    case "unknown-sender":
+      throw unauthenticated("The access token is not valid any more.");
     case "ended":
     case "queued":
       reply.header("link", linkTo(command.id));

@@ -1,6 +1,14 @@
 // From a command to its answer: into the event's queue, wait for the outcome, else promise it in the tables first
 // and answer 202. Decides nothing about inventory.
-import { acceptCommands, findCommands, type CommandRecord as KeptCommand, listCommands } from "@holdfast/db";
+import {
+  type AcceptedCommand,
+  acceptCommands,
+  findCommands,
+  isUnknownSender,
+  type CommandRecord as KeptCommand,
+  listCommands,
+  noteTickets,
+} from "@holdfast/db";
 import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
 import { type Enqueued, eventKeys, type Producer, type Replies, type Reply } from "@holdfast/event-queue";
 import type { Redis } from "ioredis";
@@ -11,6 +19,8 @@ import { coalesce } from "./coalesce.ts";
 const ROWS_PER_STATEMENT_MAX = 500;
 /** Milliseconds between looks at the tables for a long poll whose command was sent through another gateway. */
 const WATCH_EVERY_MS = 250;
+/** Milliseconds that a promised command's way into the queue is waited for: its number is then known. */
+const TICKET_WAIT_MS = 200;
 const RETRY_AFTER_SECONDS = 1;
 
 export interface CommandRecord {
@@ -40,7 +50,9 @@ export type Submitted =
 
 export type SubmitRefused =
   | { readonly kind: "queue-full"; readonly retryAfterSeconds: number }
-  | { readonly kind: "unavailable"; readonly retryAfterSeconds: number };
+  | { readonly kind: "unavailable"; readonly retryAfterSeconds: number }
+  /** The token was good, but its user is not there any more. */
+  | { readonly kind: "unknown-sender" };
 
 export interface Commands {
   submit(submission: Submission): Promise<Submitted | SubmitRefused>;
@@ -66,6 +78,28 @@ export interface CommandsDeps {
   readonly onError: (error: unknown) => void;
 }
 
+class UnknownSender extends Error {
+  override name = "UnknownSender";
+}
+
+/** Keeps all of them; one whose sender is not there is refused by itself, and spoils it for nobody else. */
+async function acceptAll(
+  pool: pg.Pool,
+  accepted: readonly AcceptedCommand[],
+): Promise<(UnknownSender | null)[]> {
+  try {
+    await acceptCommands(pool, accepted);
+    return accepted.map(() => null);
+  } catch (error) {
+    if (!isUnknownSender(error)) throw error;
+    if (accepted.length === 1)
+      return [new UnknownSender("the sender of a command is not there", { cause: error })];
+    const refusals: (UnknownSender | null)[] = [];
+    for (const one of accepted) refusals.push(...(await acceptAll(pool, [one])));
+    return refusals;
+  }
+}
+
 /** How waiting for an outcome ends: with it, with the news that the command was not taken, or not at all. */
 type Heard = Reply | Exclude<Enqueued, { kind: "enqueued" }> | "nothing";
 
@@ -74,9 +108,13 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     const found = new Map((await findCommands(pool, ids)).map((kept) => [kept.id, kept]));
     return ids.map((id) => found.get(id) ?? null);
   }, ROWS_PER_STATEMENT_MAX);
-  const accept = coalesce(async (accepted: readonly { command: Command; ticket: number | null }[]) => {
-    await acceptCommands(pool, accepted);
-    return accepted.map(() => undefined);
+  const accept = coalesce(
+    (accepted: readonly AcceptedCommand[]) => acceptAll(pool, accepted),
+    ROWS_PER_STATEMENT_MAX,
+  );
+  const note = coalesce(async (tickets: readonly { id: CommandId; ticket: number }[]) => {
+    await noteTickets(pool, tickets);
+    return tickets.map(() => undefined);
   }, ROWS_PER_STATEMENT_MAX);
 
   /** Submissions here that are not answered yet: a repeat rides along with the first. */
@@ -88,6 +126,7 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     try {
       return submission.respondAsync ? await promiseFirst(submission.command) : await waitFirst(submission);
     } catch (error) {
+      if (error instanceof UnknownSender) return { kind: "unknown-sender" };
       onError(error);
       return { kind: "unavailable", retryAfterSeconds: RETRY_AFTER_SECONDS };
     }
@@ -141,29 +180,59 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   /** Refused at the door, unless it is the repeat of a command that has ended. */
   async function notTaken(command: Command, kind: "full" | "not-sent"): Promise<Submitted | SubmitRefused> {
     const kept = command.idempotencyKey === null ? null : await read(command.id);
-    if (kept?.outcome) return { kind: "ended", outcome: kept.outcome, replayed: true };
+    if (kept !== null) return told(kept, true);
     return { kind: kind === "full" ? "queue-full" : "unavailable", retryAfterSeconds: RETRY_AFTER_SECONDS };
   }
 
   /** Nothing was heard in time: the outcome's row, or a promise in the tables. */
   async function promiseLate(command: Command, ticket: number | null, repeated: boolean): Promise<Submitted> {
     const kept = await read(command.id);
-    if (kept?.outcome) return { kind: "ended", outcome: kept.outcome, replayed: repeated };
-    await accept({ command, ticket });
+    // Ended before this request came: then it is a repeat, of which the queue has not said so yet.
+    if (kept !== null) return told(kept, repeated || (kept.finishedAt ?? command.at) < command.at);
+    await promise(command, ticket);
     return queued(command, ticket);
+  }
+
+  /** What is known of a command that was asked for before, or has ended meanwhile. */
+  async function told(kept: KeptCommand, replayed: boolean): Promise<Submitted> {
+    if (kept.outcome !== null) return { kind: "ended", outcome: kept.outcome, replayed };
+    return { kind: "queued", record: await recordOf(kept), retryAfterSeconds: RETRY_AFTER_SECONDS };
+  }
+
+  async function promise(command: Command, ticket: number | null): Promise<void> {
+    const refusal = await accept({ command, ticket });
+    if (refusal !== null) throw refusal;
   }
 
   async function promiseFirst(command: Command): Promise<Submitted | SubmitRefused> {
     const kept = command.idempotencyKey === null ? null : await read(command.id);
-    if (kept?.outcome) return { kind: "ended", outcome: kept.outcome, replayed: true };
-    if (kept !== null)
-      return { kind: "queued", record: await recordOf(kept), retryAfterSeconds: RETRY_AFTER_SECONDS };
+    if (kept !== null) return told(kept, true);
     if (await producer.isFull(command)) return { kind: "queue-full", retryAfterSeconds: RETRY_AFTER_SECONDS };
-    await accept({ command, ticket: null });
+    await promise(command, null);
     // From here on it is promised: should the queue not take it, the sweep sends it again.
-    const sent = await send(command);
-    sending.delete(command.id);
-    return queued(command, sent.kind === "enqueued" ? sent.ticket : null);
+    const numbered = send(command).then(async (sent) => {
+      sending.delete(command.id);
+      if (sent.kind !== "enqueued") return null;
+      await note({ id: command.id, ticket: sent.ticket });
+      return sent.ticket;
+    });
+    numbered.catch(onError);
+    return queued(command, await soon(numbered));
+  }
+
+  /** The number, when it is known soon enough. */
+  function soon(numbered: Promise<number | null>): Promise<number | null> {
+    return new Promise((resolve) => {
+      const answer = (ticket: number | null): void => {
+        clearTimeout(timer);
+        waiting.delete(giveUp);
+        resolve(ticket);
+      };
+      const giveUp = (): void => answer(null);
+      const timer = setTimeout(giveUp, hurried ? 0 : TICKET_WAIT_MS);
+      waiting.add(giveUp);
+      numbered.then(answer, giveUp);
+    });
   }
 
   async function queued(command: Command, ticket: number | null): Promise<Submitted> {
@@ -174,7 +243,6 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
 
   async function recordOf(kept: KeptCommand): Promise<CommandRecord> {
     const { id, type, eventId, userId, submittedAt, finishedAt, outcome } = kept;
-    const position = outcome === null && kept.ticket !== null ? await positionOf(eventId, kept.ticket) : null;
     return {
       id,
       type,
@@ -184,16 +252,19 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
       finishedAt,
       outcome,
       status: outcome?.status ?? "queued",
-      position: outcome === null ? (position ?? 1) : null,
+      position: outcome === null ? await positionOf(eventId, kept.ticket) : null,
     };
   }
 
-  /** A hint, made of two counters. After Redis was emptied it may be too small for a while, never below 1. */
-  async function positionOf(eventId: EventId, ticket: number): Promise<number | null> {
+  /**
+   * A hint, made of two counters. One without a known number counts as the last. After Redis was emptied it may be
+   * too small for a while, never below 1.
+   */
+  async function positionOf(eventId: EventId, ticket: number | null): Promise<number | null> {
     try {
-      const [enqueued, done] = await redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done");
-      const ahead = Math.min(ticket, Number(enqueued ?? 0)) - Number(done ?? 0);
-      return Math.max(1, ahead);
+      const [counted, done] = await redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done");
+      const enqueued = Number(counted ?? 0);
+      return Math.max(1, Math.min(ticket ?? enqueued, enqueued) - Number(done ?? 0));
     } catch (error) {
       onError(error);
       return null;

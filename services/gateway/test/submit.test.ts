@@ -212,10 +212,78 @@ test("respond-async answers a keyed repeat with the outcome, or with the promise
   expect(sent).toEqual([]);
 });
 
+test("a sender who is not there any more is refused, and spoils nobody else's promise", async () => {
+  const { commands } = play(() => lost("unknown"));
+  const stranger = { ...ask(), userId: "usr_00000000000000000000000000" as typeof userId } as Command;
+  const others = [ask(), ask()];
+  const answers = await Promise.all([...others, stranger].map((command) => commands.submit(soon(command))));
+  expect(answers.map(({ kind }) => kind)).toEqual(["queued", "queued", "unknown-sender"]);
+  expect(
+    await findCommands(
+      database.pool,
+      [...others, stranger].map(({ id }) => id),
+    ),
+  ).toHaveLength(2);
+});
+
+test("the repeat of a promised command is told of the promise, with its first stamp, though the queue is full", async () => {
+  const { commands } = play(() => ({ kind: "full" }));
+  const first = ask({ key: "promised" });
+  await acceptCommands(database.pool, [{ command: first, ticket: null }]);
+  const repeat = { ...first, at: first.at + 5_000 };
+  expect(await commands.submit(soon(repeat))).toMatchObject({
+    kind: "queued",
+    record: { id: first.id, submittedAt: first.at },
+  });
+});
+
+test("the repeat of a command that had ended is marked, also when only the row tells of it", async () => {
+  const { commands } = play(enqueued);
+  const ended = ask({ key: "row" });
+  await writeOutcome(ended, soldOut);
+  const repeat = { ...ended, at: Date.now() + 60_000 };
+  expect(await commands.submit(soon(repeat, { waitMs: 1 }))).toMatchObject({ kind: "ended", replayed: true });
+});
+
+test("respond-async notes the command's number, so that its position can be told", async () => {
+  const { commands } = play(enqueued);
+  await redis.redis.hset(eventKeys(redis.prefix, eventId).count, { enqueued: 9, done: 3 });
+  const command = ask();
+  expect(await commands.submit(soon(command, { respondAsync: true }))).toMatchObject({
+    record: { position: 4 },
+  });
+  expect(await commands.find(command.id)).toMatchObject({ position: 4 });
+});
+
+test("respond-async does not wait for a carrier that is silent; one without a number counts as the last", async () => {
+  const { commands } = play(() => new Promise<Enqueued>(() => undefined));
+  await redis.redis.hset(eventKeys(redis.prefix, eventId).count, { enqueued: 9, done: 3 });
+  const waiting = commands.submit(soon(ask(), { respondAsync: true }));
+  expect(await waiting).toMatchObject({ kind: "queued", record: { position: 6 } });
+});
+
+test("gateways that keep the same commands at once do not wait for each other in a circle", async () => {
+  const kept = Array.from({ length: 40 }, () => ({ command: ask(), ticket: null }));
+  for (let round = 0; round < 20; round += 1) {
+    const fresh = kept.map(({ command }) => ({ command: { ...command, id: ask().id }, ticket: null }));
+    await Promise.all([
+      acceptCommands(database.pool, fresh),
+      acceptCommands(database.pool, fresh.toReversed()),
+      acceptCommands(database.pool, fresh.toReversed()),
+    ]);
+    expect(
+      await findCommands(
+        database.pool,
+        fresh.map(({ command }) => command.id),
+      ),
+    ).toHaveLength(40);
+  }
+});
+
 test("a database that fails is `unavailable`, and the cause is reported", async () => {
   const { commands, errors } = play(enqueued);
-  const strangers = { ...ask(), userId: "usr_00000000000000000000000000" as typeof userId };
-  expect(await commands.submit(soon(strangers as Command, { waitMs: 1 }))).toEqual({
+  const nowhere = { ...ask(), eventId: "evt_00000000000000000000000000" as typeof eventId };
+  expect(await commands.submit(soon(nowhere, { waitMs: 1 }))).toEqual({
     kind: "unavailable",
     retryAfterSeconds: 1,
   });

@@ -154,7 +154,7 @@ async function applyOnce(
       await tx.query("COMMIT"); // the fence is taken all the same
       return { kind: "paused" };
     }
-    const result = decideAll(commands, {
+    const result = decideAll(loaded.commands, {
       ...loaded,
       condemned,
       logicalAt: lane.logicalAt,

@@ -82,6 +82,8 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
           claim = { fence: outcome.fence };
           tell(hand.end(outcome.applied), deps);
           deps.followUp(eventId, outcome.applied, outcome.followUps, outcome.now);
+          // More was due than one batch settles, and its commands wait behind that: others take their turn, too.
+          if (outcome.applied.length === 0 && sliceIsOver()) break;
         }
       }
       const jobs = hand.takeEnded();
@@ -116,7 +118,15 @@ async function tryAlone(
     for (const { id } of commands) {
       if ((await queue.countTry(id)) > SUSPECT_TRIES_MAX) condemned.add(id);
     }
-    return deps.apply(eventId, claim, commands, condemned);
+    let undecided = commands;
+    try {
+      const outcome = await deps.apply(eventId, claim, commands, condemned);
+      if (outcome.kind === "applied") undecided = commands.slice(outcome.applied.length);
+      return outcome;
+    } finally {
+      // Not decided, and the process lives: that is no mark against the command.
+      for (const { id } of undecided) await queue.forgiveTry(id);
+    }
   });
 }
 

@@ -20,6 +20,8 @@ const PASSED_MS = 5_000;
 const SWEEP_EVENTS_MAX = 1_000;
 /** Commands of one event that one sweep sends again. */
 const RESEND_MAX = 5_000;
+/** Milliseconds after which a sweeper that froze loses its turn. */
+const TURN_IDLE_MS = 5_000;
 /** Sweepers of all workers take turns on this advisory lock. */
 const SWEEP_LOCK = 7_421_002;
 
@@ -45,18 +47,21 @@ export async function sweepOnce(deps: SweepDeps): Promise<Swept | null> {
   const client = await deps.pool.connect();
   try {
     await client.query("BEGIN");
+    await client.query(`SET LOCAL idle_in_transaction_session_timeout = ${TURN_IDLE_MS}`);
     const { rows } = await client.query<{ mine: boolean }>("SELECT pg_try_advisory_xact_lock($1) AS mine", [
       SWEEP_LOCK,
     ]);
     if (rows[0]?.mine !== true) return null;
     const forgotten = (await forgetEnded(deps.pool)).length;
     const settled = await settleLateHolds(deps);
-    const resent = await resendOverdue(deps);
-    const activated = await activateForgotten(deps);
+    const { resent, onTheirWay } = await resendOverdue(deps);
+    const activated = await activateForgotten(deps, onTheirWay);
     return { activated, settled, resent, forgotten };
   } finally {
-    await client.query("ROLLBACK").catch(() => undefined);
-    client.release();
+    await client.query("ROLLBACK").then(
+      () => client.release(),
+      (error: Error) => client.release(error),
+    );
   }
 }
 
@@ -69,17 +74,25 @@ async function settleLateHolds({ pool, producer, expireDue, log }: SweepDeps): P
   return events.length;
 }
 
-async function resendOverdue({ pool, redis, prefix, producer, log }: SweepDeps): Promise<number> {
+async function resendOverdue({
+  pool,
+  redis,
+  prefix,
+  producer,
+  log,
+}: SweepDeps): Promise<{ resent: number; onTheirWay: EventId[] }> {
   const events = await overdueEvents(pool, {
     graceMs: ACCEPTED_GRACE_MS,
     passedMs: PASSED_MS,
     limit: SWEEP_EVENTS_MAX,
   });
+  const onTheirWay: EventId[] = [];
   let resent = 0;
   for (const { eventId, passed } of events) {
     const { waiting, active } = await jobsOf(redis, prefix, eventId);
     const inQueue = waiting + active > 0;
-    if (inQueue && !passed) continue; // on their way
+    if (inQueue) onTheirWay.push(eventId);
+    if (inQueue && !passed) continue;
     const commands = await acceptedOf(pool, eventId, {
       passedMs: inQueue ? PASSED_MS : null,
       limit: RESEND_MAX,
@@ -88,12 +101,16 @@ async function resendOverdue({ pool, redis, prefix, producer, log }: SweepDeps):
     const sent = await Promise.all(commands.map((command) => producer.enqueue(command)));
     resent += sent.filter(({ kind }) => kind === "enqueued").length;
   }
-  return resent;
+  return { resent, onTheirWay };
 }
 
-async function activateForgotten({ pool, redis, prefix, activations, log }: SweepDeps): Promise<number> {
+/** Of the busy events, and of those given, activates what has jobs and no activation. */
+async function activateForgotten(
+  { pool, redis, prefix, activations, log }: SweepDeps,
+  given: readonly EventId[],
+): Promise<number> {
   const busy = (await redis.srandmember(busyEventsKey(prefix), SWEEP_EVENTS_MAX)) as EventId[];
-  const idle = await activations.missing(busy);
+  const idle = await activations.missing([...new Set([...busy, ...given])]);
   const halted = await pausedAmong(pool, idle);
   let activated = 0;
   for (const eventId of idle.filter((id) => !halted.has(id))) {

@@ -102,9 +102,11 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
 
   /** One drain for each event in a process: a second activation ends the first drain before it begins. */
   async function drainAlone(eventId: EventId): Promise<void> {
-    const former = running.get(eventId);
-    former?.stop.abort();
-    await former?.ended.catch(() => undefined);
+    for (let former = running.get(eventId); former !== undefined; former = running.get(eventId)) {
+      former.stop.abort();
+      await former.ended.catch(() => undefined);
+      if (running.get(eventId) === former) running.delete(eventId);
+    }
     const stop = new AbortController();
     const ended = drain(eventId, {
       openQueue: (id, token) => openEventQueue(redis, prefix, id, token),

@@ -1,5 +1,6 @@
 // A batch whose database stumbles: tried again in place, halved, bisected or let go, with order and effects kept.
 
+import { acceptCommands } from "@holdfast/db";
 import { Fenced } from "@holdfast/db/inventory";
 import { type AnyCommand, type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
@@ -259,6 +260,36 @@ test.each([
   ["53300", "transient"],
 ])("SQLSTATE %s means %s", (code, trouble) => {
   expect(troubleOf(databaseError(code))).toBe(trouble);
+});
+
+test("the repeat of a purchase that was accepted in time wins, though the first copy is lost (race 2, F6)", async () => {
+  const { eventId, users } = await anEvent(1);
+  const [ann] = users as [UserId];
+  const hold = reserve(eventId, ann);
+  expect(await wordsOf(stores.apply, eventId, [hold])).toEqual(["held"]);
+  const { rows } = await stores.database.pool.query<{ expires: number }>(
+    `UPDATE reservations SET expires_at = date_trunc('milliseconds', clock_timestamp()) - interval '1 second'
+    WHERE event_id = $1 RETURNING round(date_part('epoch', expires_at) * 1000) AS expires`,
+    [eventId],
+  );
+  const deadline = rows[0]?.expires ?? 0;
+  const bought = purchase(eventId, ann, reservationIdOf(hold.id), { key: "buy", at: deadline - 1 });
+  await acceptCommands(stores.database.pool, [{ command: bought, ticket: null }]);
+  const repeat = { ...bought, at: Date.now() };
+  expect(await wordsOf(stores.apply, eventId, [repeat])).toEqual(["purchased"]);
+});
+
+test("a quantity beyond all bounds is refused beside its neighbours, in one transaction", async () => {
+  const { eventId, users } = await anEvent(3);
+  const { apply, pauses } = stumbling([]);
+  const [ann, bob, cleo] = users as [UserId, UserId, UserId];
+  const huge = reserve(eventId, bob, { quantity: 2_147_483_647 });
+  expect(await wordsOf(apply, eventId, [reserve(eventId, ann), huge, reserve(eventId, cleo)])).toEqual([
+    "held",
+    "limit-exceeded",
+    "held",
+  ]);
+  expect(pauses).toEqual([]);
 });
 
 test("an error without a SQLSTATE is a lost connection", () => {

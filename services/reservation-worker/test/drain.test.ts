@@ -7,7 +7,7 @@ import { newId } from "@holdfast/runtime";
 import { createEvent, createUsers, purchase, reserve, until, wordOf } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createApply, LetGo } from "../src/apply.ts";
-import { drain, SUSPECT_TRIES_MAX } from "../src/drain.ts";
+import { drain, SUSPECT_TRIES_MAX, SUSPICIOUS_DEATHS } from "../src/drain.ts";
 import {
   expectOrderly,
   freezingPool,
@@ -56,6 +56,7 @@ function dying(diesAt: (call: keyof EventQueue, count: number) => boolean) {
       acquire: () => unless("acquire", () => queue.acquire()),
       settleAndClaim: (settled, max) => unless("settleAndClaim", () => queue.settleAndClaim(settled, max)),
       countTry: (id) => unless("countTry", () => queue.countTry(id)),
+      forgiveTry: (id) => unless("forgiveTry", () => queue.forgiveTry(id)),
       release: () => unless("release", () => queue.release()),
     };
   };
@@ -339,6 +340,50 @@ test("a command that kills its process ends failed after so many tries, alone; n
   await expectOrderly(stores, eventId, commands);
 });
 
+test("a suspect that was let go undecided, its process alive, is not blamed for it", async () => {
+  const { eventId, commands } = await anEventWith(2);
+  for (let death = 0; death < SUSPICIOUS_DEATHS; death += 1) {
+    await expect(
+      drain(
+        eventId,
+        stores.deps({ openQueue: dying((call) => call === "release"), apply: () => Promise.reject(DEAD) }),
+      ),
+    ).rejects.toThrow(DEAD);
+  }
+  const locked = stores.deps({ apply: () => Promise.reject(new LetGo("locked elsewhere")) });
+  for (let round = 0; round < SUSPECT_TRIES_MAX + 2; round += 1) {
+    await expect(drain(eventId, locked)).rejects.toThrow(LetGo);
+  }
+  let condemned = 0;
+  const heir = stores.deps({
+    apply: async (id, claim, given, doomed) => {
+      condemned += doomed?.size ?? 0;
+      return stores.apply(id, claim, given, doomed);
+    },
+  });
+  await drain(eventId, heir);
+  expect(condemned).toBe(0);
+  await expectOrderly(stores, eventId, commands);
+});
+
+test("an event with more to settle than a batch can gives its turn up when the slice is over", async () => {
+  const { eventId, commands } = await anEventWith(1);
+  const clock = { ms: 0 };
+  const settling = stores.deps({
+    monotonicMs: () => clock.ms,
+    apply: async (id, claim, given) => {
+      clock.ms += 600;
+      const outcome = await stores.apply(id, claim, []); // settles a piece, and gets to none of the commands
+      return clock.ms > 3_000 ? stores.apply(id, claim, given) : outcome;
+    },
+  });
+  await drain(eventId, settling);
+  expect(clock.ms).toBe(1_200);
+  expect(settling.asked).toEqual([eventId]);
+  await drain(eventId, stores.deps());
+  await expectOrderly(stores, eventId, commands);
+});
+
 test("suspicion ends with the batch that was in hand: what waits behind it goes in batches again", async () => {
   const { eventId, commands } = await anEventWith(2);
   for (let death = 0; death < 2; death += 1) {
@@ -450,6 +495,7 @@ test("each gateway is told of its own commands, and one that asked for nothing o
     acquire: async () => ({ leftBehind: [], deaths: 0 }),
     settleAndClaim: async () => rounds.shift() ?? [],
     countTry: async () => 1,
+    forgiveTry: async () => undefined,
     release: async () => true,
   };
   await drain(

@@ -1,8 +1,8 @@
 // The sweep: what no job speaks of is found in the tables, and in a healthy system there is nothing to find.
 import { acceptCommands, openPool } from "@holdfast/db";
 import { type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
-import { busyEventsKey, jobsOf } from "@holdfast/event-queue";
-import { createEvent, createUsers, expireDue, purchase, reserve, wordOf } from "@holdfast/testkit";
+import { type Activations, busyEventsKey, jobsOf } from "@holdfast/event-queue";
+import { createEvent, createUsers, expireDue, purchase, reserve, until, wordOf } from "@holdfast/testkit";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { drain } from "../src/drain.ts";
@@ -26,12 +26,12 @@ beforeEach(async () => {
 
 const NOTHING: Swept = { activated: 0, settled: 0, resent: 0, forgotten: 0 };
 
-const sweep = () =>
+const sweep = (activations: Activations = stores.crowd.activations) =>
   sweepOnce({
     pool,
     redis: stores.redis.redis,
     prefix: stores.redis.prefix,
-    activations: stores.crowd.activations,
+    activations,
     producer: stores.crowd.producer,
     expireDue: (eventId, dueAt) => expireDue(eventId, dueAt),
     log: silent,
@@ -204,6 +204,33 @@ test("a paused event is left alone, with its late holds, its promises and its jo
   await forgetActivations();
   await pause(eventId);
   expect(await sweep()).toEqual(NOTHING);
+});
+
+test("a sweeper that froze in the middle loses its turn to the others", async () => {
+  let wake: (commands: null) => void = () => undefined;
+  const frozen = new Promise<null>((resolve) => {
+    wake = resolve;
+  });
+  const freezes = { ...stores.crowd.activations, missing: () => frozen.then(() => []) };
+  const zombie = sweep(freezes);
+  await until("another worker's sweep", async () => (await sweep()) !== null, 10_000);
+  wake(null);
+  await zombie; // it wakes to a lost connection, and that is all
+  expect(await sweep()).not.toBe(null);
+}, 15_000);
+
+test("an event with promised commands in its queue and no activation is activated, though nobody lists it", async () => {
+  const { eventId, users } = await anEvent(1);
+  const [ann] = users as [UserId];
+  const waiting = reserve(eventId, ann);
+  await stores.crowd.send(waiting);
+  await promise([waiting], 3_000);
+  await until("its activation", () => isActivated(eventId));
+  await forgetActivations();
+  await stores.redis.redis.del(busyEventsKey(stores.redis.prefix));
+  expect(await sweep()).toMatchObject({ activated: 1, resent: 0 });
+  expect(await isActivated(eventId)).toBe(true);
+  await drain(eventId, stores.deps());
 });
 
 test("sweepers of several workers take turns", async () => {

@@ -127,22 +127,30 @@ export interface CommandPage {
   readonly userId: UserId;
   readonly status: "queued" | "succeeded" | "rejected" | "failed" | null;
   readonly limit: number;
-  /** Only commands with a smaller id; null for the first page. */
-  readonly after: CommandId | null;
+  /** The last one of the page before; null for the first page. */
+  readonly after: { readonly submittedAt: EpochMs; readonly id: CommandId } | null;
 }
 
-/** A user's commands, those with the greatest ids first. */
+/** A user's commands, the newest first by their stamps: ids of keyed commands are hashes. */
 export async function listCommands(db: Queryable, page: CommandPage): Promise<CommandRecord[]> {
   const { rows } = await db.query<RecordRow>(
     `SELECT * FROM (
-      (${ACCEPTED_RECORD} a WHERE user_id = $1 AND ($2::text IS NULL OR command_id < $2) AND $4 IN ('all', 'queued')
+      (${ACCEPTED_RECORD} a WHERE a.user_id = $1 AND $2 IN ('all', 'queued')
+        AND ($4::timestamptz IS NULL OR (a.submitted_at, a.command_id) < ($4, $5))
         AND NOT EXISTS (SELECT FROM outcomes o WHERE o.command_id = a.command_id)
-        ORDER BY command_id DESC LIMIT $3)
+        ORDER BY a.submitted_at DESC, a.command_id DESC LIMIT $3)
       UNION ALL
-      (${OUTCOME_RECORD} WHERE user_id = $1 AND ($2::text IS NULL OR command_id < $2) AND $4 IN ('all', status)
-        ORDER BY command_id DESC LIMIT $3)
-    ) commands ORDER BY id DESC LIMIT $3`,
-    [page.userId, page.after, page.limit, page.status ?? "all"],
+      (${OUTCOME_RECORD} o WHERE o.user_id = $1 AND $2 IN ('all', o.status)
+        AND ($4::timestamptz IS NULL OR (o.submitted_at, o.command_id) < ($4, $5))
+        ORDER BY o.submitted_at DESC, o.command_id DESC LIMIT $3)
+    ) commands ORDER BY submitted_at DESC, id DESC LIMIT $3`,
+    [
+      page.userId,
+      page.status ?? "all",
+      page.limit,
+      page.after === null ? null : new Date(page.after.submittedAt),
+      page.after?.id ?? null,
+    ],
   );
   return rows.map(recordOf);
 }

@@ -104,12 +104,14 @@ export async function findEvent(db: Queryable, id: EventId): Promise<EventRecord
   return rows[0] ?? null;
 }
 
-/** Who made the event; null when there is none. */
-export async function organizerOf(db: Queryable, id: EventId): Promise<UserId | null> {
-  const { rows } = await db.query<{ organizer_id: UserId }>("SELECT organizer_id FROM events WHERE id = $1", [
-    id,
-  ]);
-  return rows[0]?.organizer_id ?? null;
+/** Who made these events, of those that there are. */
+export async function organizersOf(db: Queryable, ids: readonly EventId[]): Promise<Map<EventId, UserId>> {
+  const { rows } = await db.query<{ id: EventId; organizer_id: UserId }>({
+    name: "find-organizers",
+    text: "SELECT id, organizer_id FROM events WHERE id = ANY ($1::text[])",
+    values: [ids],
+  });
+  return new Map(rows.map((row) => [row.id, row.organizer_id]));
 }
 
 export interface EventListing {

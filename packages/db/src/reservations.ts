@@ -1,5 +1,12 @@
 // Statements about reservations for those who only look. They are written by the batch alone (`inventory`).
-import type { EventId, Reservation, ReservationId, ReservationStatus, UserId } from "@holdfast/domain";
+import type {
+  EpochMs,
+  EventId,
+  Reservation,
+  ReservationId,
+  ReservationStatus,
+  UserId,
+} from "@holdfast/domain";
 import type { Queryable } from "./queryable.ts";
 
 const ms = (column: string) => `(extract(epoch FROM ${column}) * 1000)::float8`;
@@ -23,15 +30,22 @@ export async function findReservationOf(
 }
 
 /** What never changes about a reservation: whose it is, and of which event. */
-export async function findReservationOrigin(
+export interface ReservationOrigin {
+  readonly eventId: EventId;
+  readonly userId: UserId;
+}
+
+/** The origins of those that there are. */
+export async function findReservationOrigins(
   db: Queryable,
-  id: ReservationId,
-): Promise<{ eventId: EventId; userId: UserId } | null> {
-  const { rows } = await db.query<{ eventId: EventId; userId: UserId }>(
-    `SELECT event_id AS "eventId", user_id AS "userId" FROM reservations WHERE id = $1`,
-    [id],
-  );
-  return rows[0] ?? null;
+  ids: readonly ReservationId[],
+): Promise<Map<ReservationId, ReservationOrigin>> {
+  const { rows } = await db.query<ReservationOrigin & { id: ReservationId }>({
+    name: "find-reservation-origins",
+    text: `SELECT id, event_id AS "eventId", user_id AS "userId" FROM reservations WHERE id = ANY ($1::text[])`,
+    values: [ids],
+  });
+  return new Map(rows.map(({ id, eventId, userId }) => [id, { eventId, userId }]));
 }
 
 export interface ReservationListing {
@@ -42,10 +56,11 @@ export interface ReservationListing {
   readonly when: "upcoming" | "past" | "all";
   readonly now: number;
   readonly limit: number;
-  readonly after: ReservationId | null;
+  /** The last one of the page before; null for the first page. */
+  readonly after: { readonly createdAt: EpochMs; readonly id: ReservationId } | null;
 }
 
-/** The newest first. */
+/** The newest first by their times: ids of those that keyed commands made are hashes. */
 export async function listReservations(db: Queryable, listing: ReservationListing): Promise<Reservation[]> {
   const { of, status, when, now, limit, after } = listing;
   const values: unknown[] = [limit];
@@ -56,9 +71,12 @@ export async function listReservations(db: Queryable, listing: ReservationListin
   if (status !== null) conditions.push(`status = ${value(status)}`);
   if (when === "upcoming") conditions.push(`upper(during) > ${value(new Date(now))}`);
   if (when === "past") conditions.push(`upper(during) <= ${value(new Date(now))}`);
-  if (after !== null) conditions.push(`id < ${value(after)}`);
+  if (after !== null) {
+    conditions.push(`(created_at, id) < (${value(new Date(after.createdAt))}, ${value(after.id)})`);
+  }
   const { rows } = await db.query<Reservation>(
-    `SELECT ${COLUMNS} FROM reservations WHERE ${conditions.join(" AND ")} ORDER BY id DESC LIMIT $1`,
+    `SELECT ${COLUMNS} FROM reservations WHERE ${conditions.join(" AND ")}
+    ORDER BY created_at DESC, id DESC LIMIT $1`,
     values,
   );
   return rows;

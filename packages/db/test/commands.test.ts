@@ -1,5 +1,6 @@
 // Promised commands and ended ones, as gateways tell of them and sweeps look for them.
-import type { Command, CommandId, EventId, UserId } from "@holdfast/domain";
+import { createHash } from "node:crypto";
+import { type Command, type CommandId, type EventId, encodeId, type UserId } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newId } from "../../runtime/src/index.ts";
 import {
@@ -103,30 +104,52 @@ test("a leftover promise is forgotten, but not in the moment in which it is made
   expect(left.map(({ id }) => id).sort()).toEqual([fresh.id, open.id].sort());
 });
 
+/** The id of a keyed command: a hash, which says nothing of when. */
+const hashed = (n: number): CommandId =>
+  encodeId("command", createHash("sha256").update(`key ${n}`).digest().subarray(0, 16));
+
 test("a user's commands are listed newest first, in pages, waiting and ended ones together or apart", async () => {
   const { eventId, user } = await someone();
   const [stranger = newId("user")] = await createUsers(database.pool, 1);
-  const commands = Array.from({ length: 6 }, () => reserve(eventId, user));
-  const ids = commands.map(({ id }) => id).sort();
-  const byId = (id: CommandId | undefined): Command =>
-    commands.find((one) => one.id === id) ?? reserve(eventId, user);
-  await accept(reserve(eventId, stranger), ...[0, 1, 2].map((i) => byId(ids[i])));
-  await end(byId(ids[2])); // promised and ended: listed once, as ended
-  await end(byId(ids[3]));
-  await end(byId(ids[4]), "rejected");
-  await end(byId(ids[5]), "failed");
+  const AT = 1_750_000_000_123;
+  // Named by hashes; the last two are of the same millisecond.
+  const commands = [0, 1, 2, 3, 4, 5, 5].map((later, n) => ({
+    ...reserve(eventId, user, { at: AT + later }),
+    id: hashed(n),
+  }));
+  const oldestFirst = commands.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1));
+  const ids = oldestFirst.map(({ id }) => id);
+  expect(ids).not.toEqual(ids.toSorted());
+  const [c0, c1, c2, c3, c4, c5, c6] = oldestFirst as [
+    Command,
+    Command,
+    Command,
+    Command,
+    Command,
+    Command,
+    Command,
+  ];
+  await accept(reserve(eventId, stranger), c1, c0, c2, c6);
+  await end(c2); // promised and ended: listed once, as ended
+  await end(c3);
+  await end(c4, "rejected");
+  await end(c5, "failed");
   const list = async (
     status: Parameters<typeof listCommands>[1]["status"],
     limit = 10,
-    after: CommandId | null = null,
-  ) =>
-    (await listCommands(database.pool, { userId: user, status, limit, after })).map(({ id }) =>
-      ids.indexOf(id),
-    );
-  expect(await list(null)).toEqual([5, 4, 3, 2, 1, 0]);
-  expect(await list(null, 2)).toEqual([5, 4]);
-  expect(await list(null, 3, ids[4])).toEqual([3, 2, 1]);
-  expect(await list("queued")).toEqual([1, 0]);
+    last: Command | null = null,
+  ) => {
+    const after = last === null ? null : { submittedAt: last.at, id: last.id };
+    const found = await listCommands(database.pool, { userId: user, status, limit, after });
+    return found.map(({ id }) => ids.indexOf(id));
+  };
+  expect(await list(null)).toEqual([6, 5, 4, 3, 2, 1, 0]);
+  expect(await list(null, 2)).toEqual([6, 5]);
+  expect(await list(null, 1, c6)).toEqual([5]);
+  expect(await list(null, 3, c4)).toEqual([3, 2, 1]);
+  expect(await list(null, 3, c0)).toEqual([]);
+  expect(await list("queued")).toEqual([6, 1, 0]);
+  expect(await list("queued", 1, c6)).toEqual([1]);
   expect(await list("succeeded")).toEqual([3, 2]);
   expect(await list("rejected")).toEqual([4]);
   expect(await list("failed")).toEqual([5]);

@@ -1,9 +1,10 @@
 // The example data keeps its promises: counts, states, and the invariants of the rules.
+import type { EventId, UserId } from "@holdfast/domain";
 import { verify } from "@node-rs/argon2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 // By path: the kit depends on this package, and packages must not depend on each other in a circle.
 import { openTestDatabase, type TestDatabase } from "../../testkit/src/index.ts";
-import { createBuyers } from "../src/index.ts";
+import { createBuyers, listReservations, type ReservationListing } from "../src/index.ts";
 import { SEED_ACCOUNTS, seed } from "../src/seed.ts";
 
 let database: TestDatabase;
@@ -71,6 +72,32 @@ describe("the seed", () => {
         OR created_at > '${now.toISOString()}' OR (status = 'expired' AND ended_at < expires_at)`,
     );
     expect(wrongTimes).toEqual([]);
+  });
+
+  test("can be paged through, the newest first, by everybody who reserved and for every event", async () => {
+    const owners = await database.pool.query<{ userId: UserId }>(
+      'SELECT DISTINCT user_id AS "userId" FROM reservations',
+    );
+    const events = await database.pool.query<{ eventId: EventId }>('SELECT id AS "eventId" FROM events');
+    let seen = 0;
+    for (const of of [...owners.rows, ...events.rows]) {
+      const listing = { of, status: null, when: "all", now: now.getTime() } as const;
+      const whole = await listReservations(database.pool, { ...listing, limit: 1_000, after: null });
+      const times = whole.map(({ createdAt }) => createdAt);
+      expect(times).toEqual(times.toSorted((a, b) => b - a));
+      const paged: typeof whole = [];
+      for (let after: ReservationListing["after"] = null; ; ) {
+        const page = await listReservations(database.pool, { ...listing, limit: 3, after });
+        const last = page.at(-1);
+        if (last === undefined) break;
+        paged.push(...page);
+        after = { createdAt: last.createdAt, id: last.id };
+      }
+      expect(paged).toEqual(whole);
+      seen += whole.length;
+    }
+    const count = await column("SELECT 2 * count(*)::int AS value FROM reservations");
+    expect([seen]).toEqual(count);
   });
 
   test("is the same at every seeding, but for the time", async () => {

@@ -17,7 +17,7 @@ import { checkHost } from "./host-header.ts";
 import { Identities } from "./identity.ts";
 import { BODY_BYTES_MAX, readJsonBody } from "./json-body.ts";
 import { openApiOf } from "./openapi.ts";
-import { replyError, replyOnSocket, replyProblem } from "./problem-replies.ts";
+import { refuseTunnel, replyError, replyOnSocket, replyProblem } from "./problem-replies.ts";
 import { readQuery } from "./query-string.ts";
 import { addressKey, type RateLimiter, rateHeaders } from "./rate-limits.ts";
 import { notFound, Refused } from "./refused.ts";
@@ -90,6 +90,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
       requireHostHeader: false, // Node's own answer is no problem: `checkHost` gives one
+      shouldUpgradeCallback: () => false, // answered as the request that it is, whoever listens for upgrades
     },
     frameworkErrors: (error, request, reply) => {
       setHeaders(request, reply);
@@ -99,7 +100,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   app.server.maxConnections = CONNECTIONS_MAX;
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
-  app.server.on("connect", (_request, socket) => replyOnSocket({}, socket));
+  app.server.on("connect", (_request, socket) => refuseTunnel(socket));
 
   const table = routeTable(app);
   app.addHook("onRequest", async (request, reply) => {

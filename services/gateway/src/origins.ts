@@ -1,54 +1,83 @@
 // What never changes about events and reservations, remembered: so that the hot path asks the database nothing.
 // Only what exists is remembered; what does not exist yet may exist in a moment.
-import { findReservationOrigin, organizerOf, type Queryable } from "@holdfast/db";
-import type { EventId, ReservationId, UserId } from "@holdfast/domain";
+import { findReservationOrigins, organizersOf, type Queryable, type ReservationOrigin } from "@holdfast/db";
+import type { EventId, Outcome, ReservationId, UserId } from "@holdfast/domain";
+import { coalesce } from "./coalesce.ts";
 
 export const ORIGINS_REMEMBERED_MAX = 100_000;
-
-export interface ReservationOrigin {
-  readonly eventId: EventId;
-  readonly userId: UserId;
-}
+/** Rows that one coalesced statement reads. */
+export const ORIGINS_PER_STATEMENT_MAX = 500;
 
 export class Origins {
-  readonly #events;
-  readonly #reservations;
+  readonly #organizers: Memory<EventId, UserId>;
+  readonly #reservations: Memory<ReservationId, ReservationOrigin>;
 
   constructor(db: Queryable, max: number = ORIGINS_REMEMBERED_MAX) {
-    this.#events = remembering((id: EventId) => organizerOf(db, id), max);
-    this.#reservations = remembering((id: ReservationId) => findReservationOrigin(db, id), max);
+    this.#organizers = new Memory((ids) => organizersOf(db, ids), max);
+    this.#reservations = new Memory((ids) => findReservationOrigins(db, ids), max);
   }
 
   /** Who organizes the event; null when there is no such event. */
   organizerOf(id: EventId): Promise<UserId | null> {
-    return this.#events(id);
+    return this.#organizers.get(id);
   }
 
   /** Null when there is no such reservation. */
   ofReservation(id: ReservationId): Promise<ReservationOrigin | null> {
-    return this.#reservations(id);
+    return this.#reservations.get(id);
+  }
+
+  /** Remembers the reservation that an outcome tells of: who just reserved buys next. */
+  learn(outcome: Outcome): void {
+    if (outcome.status !== "succeeded" || outcome.reservation === null) return;
+    const { id, eventId, userId } = outcome.reservation;
+    this.#reservations.learn(id, { eventId, userId });
   }
 }
 
-/** Remembers what was found, at most `max` of it, and asks once for what many ask at once. */
-function remembering<Id, Found>(
-  find: (id: Id) => Promise<Found | null>,
-  max: number,
-): (id: Id) => Promise<Found | null> {
-  const known = new Map<Id, Promise<Found | null>>();
-  return (id) => {
-    const before = known.get(id);
-    if (before !== undefined) return before;
-    const asked = find(id);
-    known.set(id, asked);
-    for (const oldest of known.keys()) {
-      if (known.size <= max) break;
-      known.delete(oldest);
+/**
+ * Remembers what was found or learned, at most `max` of it, and forgets first what was not asked for the longest.
+ * Asks once for what many ask at once, and in one statement for what is asked while another is under way.
+ */
+class Memory<Id, Found> {
+  readonly #known = new Map<Id, Promise<Found | null>>();
+  readonly #find: (id: Id) => Promise<Found | null>;
+  readonly #max: number;
+
+  constructor(findAll: (ids: readonly Id[]) => Promise<ReadonlyMap<Id, Found>>, max: number) {
+    this.#find = coalesce(async (ids: readonly Id[]) => {
+      const found = await findAll(ids);
+      return ids.map((id) => found.get(id) ?? null);
+    }, ORIGINS_PER_STATEMENT_MAX);
+    this.#max = max;
+  }
+
+  get(id: Id): Promise<Found | null> {
+    const before = this.#known.get(id);
+    if (before !== undefined) {
+      this.#keep(id, before);
+      return before;
     }
-    const forget = () => {
-      if (known.get(id) === asked) known.delete(id);
+    const asked = this.#find(id);
+    this.#keep(id, asked);
+    const forget = (): void => {
+      if (this.#known.get(id) === asked) this.#known.delete(id);
     };
     asked.then((found) => found === null && forget(), forget);
     return asked;
-  };
+  }
+
+  learn(id: Id, found: Found): void {
+    this.#keep(id, Promise.resolve(found));
+  }
+
+  /** The newest of the map stand last. */
+  #keep(id: Id, known: Promise<Found | null>): void {
+    this.#known.delete(id);
+    this.#known.set(id, known);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= this.#max) break;
+      this.#known.delete(oldest);
+    }
+  }
 }

@@ -8,6 +8,8 @@ import { later, malformed, notFound, Refused } from "./refused.ts";
 
 /** Seconds after which a client may ask again when a store was not there. */
 const UNAVAILABLE_RETRY_SECONDS = 1;
+/** Milliseconds in which a client must take the answer to its CONNECT. */
+const TUNNEL_REPLY_MS = 1_000;
 
 export function replyProblem(
   request: FastifyRequest,
@@ -101,6 +103,20 @@ export function replyOnSocket(error: { code?: string }, socket: Duplex): void {
       body,
     ].join("\r\n"),
   );
+}
+
+/**
+ * Answers a CONNECT and closes its connection. Node has let go of it: nobody else hears its errors, which would end
+ * the process, and nobody else closes it when it lingers, or when the gateway stops.
+ */
+export function refuseTunnel(socket: Duplex): void {
+  const close = (): void => void socket.destroy();
+  const late = setTimeout(close, TUNNEL_REPLY_MS);
+  socket
+    .once("close", () => clearTimeout(late))
+    .once("finish", close)
+    .on("error", close);
+  replyOnSocket({}, socket);
 }
 
 function socketFacts(code: string | undefined): ProblemFacts {

@@ -63,7 +63,7 @@ export interface Commands {
     userId: UserId,
     status: CommandRecord["status"] | null,
     limit: number,
-    after: CommandId | null,
+    after: { readonly submittedAt: EpochMs; readonly id: CommandId } | null,
   ): Promise<CommandRecord[]>;
   /** Lets everybody who waits be answered at once with what is known: the gateway is about to stop. */
   hurry(): void;

@@ -1,6 +1,7 @@
 // F7: malformed, mistyped, oversized and forged requests get the problem that is promised, never a 5xx, and change
 // nothing. Through the front door as clients knock, and over bare sockets for what no client library would send.
 import { connect } from "node:net";
+import type { Duplex } from "node:stream";
 import { newId } from "@holdfast/runtime";
 import type { InjectOptions } from "fastify";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -490,6 +491,18 @@ describe("over a bare socket", () => {
 
   test("an expectation that nobody knows is ignored", async () => {
     expect((await raw(request("GET", "/livez", ["Expect: the-unexpected"]))).status).toBe(200);
+  });
+
+  test("an Upgrade is answered as the request that it is, also where somebody listens for upgrades", async () => {
+    const { server } = gateway.app; // Fastify listens for them itself when it has more than one address
+    const upgraded: unknown[] = [];
+    const listener = (_: unknown, socket: Duplex): void => {
+      upgraded.push(socket.destroy());
+    };
+    server.on("upgrade", listener);
+    const asked = raw(request("GET", "/livez", ["Connection: Upgrade", "Upgrade: websocket"]));
+    const { status } = await asked.finally(() => server.off("upgrade", listener));
+    expect([status, upgraded]).toEqual([200, []]);
   });
 
   test("HTTP/1.0 needs no Host", async () => {

@@ -1,7 +1,15 @@
 // Commands at the door: how they are named, what is submitted, how each fate is answered.
-import { type CommandId, type Outcome, type Reservation, reservationIdOf } from "@holdfast/domain";
+import {
+  type CommandId,
+  type Outcome,
+  type Reservation,
+  type ReservationId,
+  reservationIdOf,
+  type UserId,
+} from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { nameCommand } from "../src/idempotency.ts";
 import { LONG_POLLS_PER_USER_MAX } from "../src/long-polls.ts";
 import type { CommandRecord, Submission } from "../src/submit.ts";
 import { eventBody, type GatewayUnderTest, openGateway, type Person } from "./gateway-under-test.ts";
@@ -89,8 +97,13 @@ async function storedReservation(
   person: Person,
   more: Partial<Record<string, unknown>> = {},
 ): Promise<string> {
-  const id = newId("reservation");
-  const row = { slot: event.slots[0].id, status: "held", createdAt: new Date(), ...more };
+  const row = {
+    id: newId("reservation"),
+    slot: event.slots[0].id,
+    status: "held",
+    createdAt: new Date(),
+    ...more,
+  };
   await gateway.database.pool.query(
     `INSERT INTO reservations (id, event_id, slot_id, user_id, quantity, status, origin, expires_at, created_at,
        purchased_at, ended_at, end_reason, during, exclusive)
@@ -98,10 +111,50 @@ async function storedReservation(
        CASE WHEN $4 = 'purchased' THEN now() END, CASE WHEN $4 = 'cancelled' THEN now() END,
        CASE WHEN $4 = 'cancelled' THEN 'user' END, tstzrange(starts_at, ends_at), true
      FROM slots WHERE id = $2`,
-    [id, row.slot, person.id, row.status, row.createdAt],
+    [row.id, row.slot, person.id, row.status, row.createdAt],
   );
-  return id;
+  return row.id;
 }
+
+/** Ids of as many keyed commands, in the order of ids. */
+const hashedIds = (userId: UserId, count: number): CommandId[] =>
+  Array.from({ length: count }, (_, n) =>
+    nameCommand(`key-${n}`, { userId, method: "POST", path: "/", body: {} }),
+  )
+    .map(({ id }) => id)
+    .sort();
+
+/** The ids on all pages that lead on from this one. */
+async function idsOfPages(path: string, person: Person): Promise<string[]> {
+  const ids: string[] = [];
+  let cursor = "";
+  for (;;) {
+    const { body } = await gateway.ask({ url: `${path}${cursor}`, headers: person.auth });
+    ids.push(...body.data.map(({ id }: { id: string }) => id));
+    if (body.nextCursor === null) return ids;
+    cursor = `&cursor=${body.nextCursor}`;
+  }
+}
+
+/** What no page has given out: other shapes, other kinds, times that the tables could not compare. */
+const [FORGED_RESERVATION, FORGED_COMMAND] = [newId("reservation"), newId("command")];
+const FORGED = [
+  "forged",
+  "null",
+  JSON.stringify(FORGED_RESERVATION),
+  JSON.stringify(FORGED_COMMAND),
+  JSON.stringify({ id: FORGED_RESERVATION }),
+  JSON.stringify({ createdAt: AT, id: FORGED_COMMAND }),
+  JSON.stringify({ submittedAt: AT, id: FORGED_RESERVATION }),
+  JSON.stringify({ createdAt: null, id: FORGED_RESERVATION }),
+  JSON.stringify({ createdAt: "2030-01-01T00:00:00Z", id: FORGED_RESERVATION }),
+  JSON.stringify({ createdAt: AT + 0.5, id: FORGED_RESERVATION }),
+  JSON.stringify({ createdAt: 9e15, id: FORGED_RESERVATION }),
+  JSON.stringify({ submittedAt: -9e15, id: FORGED_COMMAND }),
+  JSON.stringify({ createdAt: AT, id: `${FORGED_RESERVATION}' OR 1=1` }),
+  JSON.stringify({ createdAt: AT, id: FORGED_RESERVATION, limit: 1 }),
+  JSON.stringify({ id: FORGED_RESERVATION, createdAt: AT }), // ours, but for the order of its members
+];
 
 describe("reserving", () => {
   test("without a body asks for one ticket of the only slot, and answers 201 with what was made", async () => {
@@ -391,6 +444,25 @@ describe("purchase and cancel", () => {
     expect(gateway.commands.submitted).toEqual([]);
   });
 
+  test("of what this gateway saw being made ask the tables nothing, and stay the owner's alone", async () => {
+    holds();
+    const made = (await reserve({})).body.id; // there is no such row
+    expect((await act("purchase", made, bob)).status).toBe(404);
+    expect((await act("purchase", made, ann)).status).toBe(200);
+    expect(last().command).toMatchObject({ eventId: event.id, input: { reservationId: made } });
+
+    gateway.commands.answer = (sent) => ({ kind: "queued", record: recordOf(sent), retryAfterSeconds: 1 });
+    expect((await reserve({})).status).toBe(202);
+    const submission = last();
+    const outcome: Outcome = { status: "succeeded", reservation: reservationOf(submission) };
+    const ended = recordOf(submission, { status: "succeeded", finishedAt: AT, position: null, outcome });
+    gateway.commands.records.set(ended.id, ended);
+    const late = reservationIdOf(ended.id);
+    expect((await act("purchase", late, ann)).status).toBe(404);
+    await gateway.ask({ url: `/v1/commands/${ended.id}`, headers: ann.auth });
+    expect((await act("purchase", late, ann)).status).toBe(202);
+  });
+
   test("its organizer and an admin may cancel, in their role", async () => {
     const id = await storedReservation(await gateway.person());
     holds();
@@ -425,6 +497,33 @@ describe("a user's reservations", () => {
       nextCursor: null,
     });
     expect((await list("", await gateway.person())).data).toEqual([]);
+  });
+
+  test("are listed the newest first also when keyed commands made them, whose ids are hashes", async () => {
+    const cy = await gateway.person();
+    const byId = hashedIds(cy.id, 5).map((id) => reservationIdOf(id));
+    const newestFirst = [3, 0, 4, 1, 2].map((n) => byId[n]);
+    for (const [n, id] of newestFirst.entries())
+      await storedReservation(cy, { id, status: "cancelled", createdAt: new Date(AT - Math.floor(n / 2)) });
+    // Of the same millisecond the greater id first: 3 before 0, 4 before 1.
+    expect(await idsOfPages("/v1/reservations?limit=2", cy)).toEqual(newestFirst);
+    const ofEvent = await idsOfPages(
+      `/v1/events/${event.id}/reservations?limit=1&status=cancelled`,
+      organizer,
+    );
+    expect(ofEvent.filter((id) => newestFirst.includes(id as ReservationId))).toEqual(newestFirst);
+  });
+
+  test.each(FORGED)("refuse the forged cursor %s (F7)", async (forged) => {
+    const cursor = Buffer.from(forged).toString("base64url");
+    for (const [path, person] of [
+      ["/v1/reservations", ann],
+      [`/v1/events/${event.id}/reservations`, organizer],
+      ["/v1/commands", ann],
+    ] as const) {
+      const { status, body } = await gateway.ask({ url: `${path}?cursor=${cursor}`, headers: person.auth });
+      expect([path, status, body.code]).toEqual([path, 400, "validation-failed"]);
+    }
   });
 
   test("can be looked at one by one, by their owner only", async () => {
@@ -588,5 +687,13 @@ describe("looking at commands", () => {
     ]);
     const page = await list("?limit=2");
     expect((await list(`?limit=2&cursor=${page.nextCursor}`)).data).toMatchObject([{ id: ids[0] }]);
+  });
+
+  test("lists one's own, the newest first, also when they were keyed: their ids are hashes", async () => {
+    const eve = await gateway.person();
+    const byId = hashedIds(eve.id, 5);
+    const newestFirst = [3, 0, 4, 1, 2].flatMap((n) => byId[n] ?? []);
+    for (const [n, id] of newestFirst.entries()) keep({ id, submittedAt: AT - Math.floor(n / 2) }, eve);
+    expect(await idsOfPages("/v1/commands?limit=2", eve)).toEqual(newestFirst);
   });
 });

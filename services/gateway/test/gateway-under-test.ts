@@ -2,7 +2,7 @@
 import { Writable } from "node:stream";
 import { signAccessToken } from "@holdfast/access-token";
 import { findUser, insertUser } from "@holdfast/db";
-import type { CommandId, UserId, UserRole } from "@holdfast/domain";
+import type { CommandId, EpochMs, UserId, UserRole } from "@holdfast/domain";
 import { createLogger, newId } from "@holdfast/runtime";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
 import type { FastifyInstance, InjectOptions } from "fastify";
@@ -17,6 +17,8 @@ import { Standing } from "../src/standing.ts";
 import type { CommandRecord, Commands, Submission, SubmitRefused, Submitted } from "../src/submit.ts";
 
 export const JWT_SECRET = "a secret of tests, long enough for HS256 to be content";
+
+type CommandPlace = Pick<CommandRecord, "submittedAt" | "id">;
 
 /** Commands whose fate the test decides. */
 export class ScriptedCommands implements Commands {
@@ -47,12 +49,14 @@ export class ScriptedCommands implements Commands {
     userId: UserId,
     status: CommandRecord["status"] | null,
     limit: number,
-    after: CommandId | null,
+    after: { readonly submittedAt: EpochMs; readonly id: CommandId } | null,
   ): Promise<CommandRecord[]> {
+    const newestFirst = (a: CommandPlace, b: CommandPlace): number =>
+      b.submittedAt - a.submittedAt || (a.id < b.id ? 1 : -1);
     return [...this.records.values()]
       .filter((record) => record.userId === userId && (status === null || record.status === status))
-      .filter((record) => after === null || record.id < after)
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
+      .filter((record) => after === null || (record.id !== after.id && newestFirst(after, record) < 0))
+      .sort(newestFirst)
       .slice(0, limit);
   }
 

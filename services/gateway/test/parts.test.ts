@@ -1,9 +1,10 @@
 // The parts of the gateway that stand alone: seals, turns for hashing, what is remembered, host names in configuration.
+import type { Reservation } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
 import { describe, expect, test } from "vitest";
 import { GatewayConfig } from "../src/config.ts";
 import { LONG_POLLS_MAX, LONG_POLLS_PER_USER_MAX, LongPolls } from "../src/long-polls.ts";
-import { Origins } from "../src/origins.ts";
+import { ORIGINS_PER_STATEMENT_MAX, Origins } from "../src/origins.ts";
 import { HASHES_WAITING_MAX, isOutdated, Passwords } from "../src/passwords.ts";
 import { anchorOf, pageOfMarkdown } from "../src/problems-page.ts";
 import { createSeal } from "../src/sealed.ts";
@@ -56,28 +57,30 @@ describe("passwords", () => {
 
 describe("what never changes", () => {
   const organizer = newId("user");
-  const database = (rows: unknown[]) => {
-    const asked: unknown[] = [];
-    const query = async (_text: string, [id]: unknown[]) => {
-      asked.push(id);
-      const row = rows.shift();
-      if (row instanceof Error) throw row;
-      return { rows: row === undefined ? [] : [row] };
+  /** A database in which everything is there, unless it is told how statements end. */
+  const database = (endings: ("nothing" | Error)[] = []) => {
+    const asked: string[][] = [];
+    const query = async ({ values: [ids] }: { values: [string[]] }) => {
+      asked.push(ids);
+      const ending = endings.shift();
+      if (ending instanceof Error) throw ending;
+      const found = ending === "nothing" ? [] : ids.toReversed();
+      return { rows: found.map((id) => ({ id, organizer_id: organizer, eventId: `of ${id}`, userId: "u" })) };
     };
     return { asked, db: { query } as unknown as ConstructorParameters<typeof Origins>[0] };
   };
 
   test("is asked for once, even by many at once", async () => {
-    const { asked, db } = database([{ organizer_id: organizer }]);
+    const { asked, db } = database();
     const origins = new Origins(db);
     const id = newId("event");
     const answers = await Promise.all([origins.organizerOf(id), origins.organizerOf(id)]);
     expect([...answers, await origins.organizerOf(id)]).toEqual([organizer, organizer, organizer]);
-    expect(asked).toEqual([id]);
+    expect(asked).toEqual([[id]]);
   });
 
   test("is asked for again when it was not there, or could not be asked for", async () => {
-    const { asked, db } = database([undefined, new Error("gone"), { organizer_id: organizer }]);
+    const { asked, db } = database(["nothing", new Error("gone")]);
     const origins = new Origins(db);
     const id = newId("event");
     expect(await origins.organizerOf(id)).toBeNull();
@@ -86,12 +89,36 @@ describe("what never changes", () => {
     expect(asked).toHaveLength(3);
   });
 
-  test("is remembered for so many only", async () => {
-    const { asked, db } = database([1, 2, 3, 4].map(() => ({ organizer_id: organizer })));
+  test("is remembered for so many only, and the one that was not asked for the longest goes first", async () => {
+    const { asked, db } = database();
     const origins = new Origins(db, 2);
     const [a, b, c] = [newId("event"), newId("event"), newId("event")];
-    for (const id of [a, b, c, c, b, a]) await origins.organizerOf(id);
-    expect(asked).toEqual([a, b, c, a]);
+    for (const id of [a, b, a, c, a, b]) await origins.organizerOf(id);
+    expect(asked).toEqual([[a], [b], [c], [b]]);
+  });
+
+  test("of thousands of reservations at once takes a few statements, and of events as well", async () => {
+    const { asked, db } = database();
+    const origins = new Origins(db);
+    const ids = Array.from({ length: 5_000 }, () => newId("reservation"));
+    const found = await Promise.all(ids.map((id) => origins.ofReservation(id)));
+    expect(found).toEqual(ids.map((id) => ({ eventId: `of ${id}`, userId: "u" })));
+    expect(asked.flat()).toEqual(ids);
+    expect(asked).toHaveLength(1 + Math.ceil((ids.length - 1) / ORIGINS_PER_STATEMENT_MAX));
+    const events = Array.from({ length: 100 }, () => newId("event"));
+    await Promise.all(events.map((id) => origins.organizerOf(id)));
+    expect(asked.slice(-2).flat()).toEqual(events);
+  });
+
+  test("is learned from outcomes, and then not asked for", async () => {
+    const { asked, db } = database();
+    const origins = new Origins(db);
+    const made = { id: newId("reservation"), eventId: newId("event"), userId: newId("user") };
+    origins.learn({ status: "rejected", refusal: { code: "sold-out" } });
+    origins.learn({ status: "succeeded", reservation: null });
+    origins.learn({ status: "succeeded", reservation: made as Reservation });
+    expect(await origins.ofReservation(made.id)).toEqual({ eventId: made.eventId, userId: made.userId });
+    expect(asked).toEqual([]);
   });
 });
 

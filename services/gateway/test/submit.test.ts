@@ -90,8 +90,17 @@ async function writeOutcome(command: Command, outcome: Outcome): Promise<void> {
   seq += 1;
   await database.pool.query(
     `INSERT INTO outcomes (command_id, event_id, seq, type, user_id, status, outcome, submitted_at, finished_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now())`,
-    [command.id, command.eventId, seq, command.type, command.userId, outcome.status, JSON.stringify(outcome)],
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())`,
+    [
+      command.id,
+      command.eventId,
+      seq,
+      command.type,
+      command.userId,
+      outcome.status,
+      JSON.stringify(outcome),
+      new Date(command.at),
+    ],
   );
 }
 
@@ -315,8 +324,9 @@ test("a long poll ends with the reply's outcome, with the deadline, or at once f
 test("a list tells ended and waiting commands of one user, and positions only of those that wait", async () => {
   const [other] = (await createUsers(database.pool, 1)) as [typeof userId];
   const { commands } = play(enqueued);
-  const ended = reserve(eventId, other);
-  const waiting = reserve(eventId, other);
+  const at = Date.now();
+  const waiting = reserve(eventId, other, { at });
+  const ended = reserve(eventId, other, { at: at - 1 }); // the older one by its stamp, though not by its id
   await writeOutcome(ended, { status: "succeeded", reservation: null as Reservation | null });
   await acceptCommands(database.pool, [{ command: waiting, ticket: null }]);
   expect(await commands.list(other, null, 10, null)).toMatchObject([
@@ -324,7 +334,8 @@ test("a list tells ended and waiting commands of one user, and positions only of
     { id: ended.id, status: "succeeded", position: null },
   ]);
   expect(await commands.list(other, "queued", 10, null)).toMatchObject([{ id: waiting.id }]);
-  expect(await commands.list(other, null, 10, waiting.id)).toMatchObject([{ id: ended.id }]);
+  const after = { submittedAt: waiting.at, id: waiting.id };
+  expect(await commands.list(other, null, 10, after)).toMatchObject([{ id: ended.id }]);
 });
 
 test("calls that come while one is under way ride together in the next, and share its error", async () => {

@@ -1,5 +1,14 @@
 // What became of commands: for who sent them, and for admins.
-import { COMMAND_STATUSES, Command, CommandList, Cursor, Limit, presentCommand } from "@holdfast/contracts";
+import {
+  COMMAND_STATUSES,
+  Command,
+  CommandList,
+  Cursor,
+  Limit,
+  presentCommand,
+  TIME_MAX,
+  TIME_MIN,
+} from "@holdfast/contracts";
 import { CommandId } from "@holdfast/domain";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
@@ -15,7 +24,15 @@ import type { CommandRecord } from "../submit.ts";
 const POLL_RETRY_SECONDS = 1;
 const CACHE_CONTROL = "private, no-cache";
 
-export function commandEndpoints({ commands, longPolls, roleNow, stopping }: GatewayDeps): Endpoint[] {
+const After = z.strictObject({ submittedAt: z.int().min(TIME_MIN).max(TIME_MAX), id: CommandId });
+
+export function commandEndpoints({
+  commands,
+  longPolls,
+  origins,
+  roleNow,
+  stopping,
+}: GatewayDeps): Endpoint[] {
   return [
     endpoint({
       method: "GET",
@@ -49,6 +66,7 @@ export function commandEndpoints({ commands, longPolls, roleNow, stopping }: Gat
             leave();
           }
         }
+        if (record.outcome !== null) origins.learn(record.outcome);
         reply.header("cache-control", CACHE_CONTROL);
         if (record.status === "queued") reply.header("retry-after", POLL_RETRY_SECONDS);
         if (isUnchanged(request, reply, tagOf(record))) return reply.code(304).send();
@@ -70,12 +88,12 @@ export function commandEndpoints({ commands, longPolls, roleNow, stopping }: Gat
       answers: { 200: { description: "A page.", schema: CommandList } },
       problems: ["unavailable"],
       async handle({ query, identity, request }, reply) {
-        const after = readCursor(CommandId, query.cursor);
+        const after = readCursor(After, query.cursor);
         const found = await commands.list(identity.userId, query.status ?? null, query.limit + 1, after);
         reply.header("cache-control", CACHE_CONTROL);
         const page = {
           present: (record: CommandRecord) => presentCommand(record, request.id),
-          cursorOf: (record: CommandRecord) => record.id,
+          cursorOf: ({ submittedAt, id }: CommandRecord) => ({ submittedAt, id }),
         };
         return pageOf(found, query.limit, page, request, reply);
       },

@@ -9,6 +9,8 @@ import {
   Reservation,
   ReservationList,
   ReserveBody,
+  TIME_MAX,
+  TIME_MIN,
 } from "@holdfast/contracts";
 import { findReservationOf, listReservations } from "@holdfast/db";
 import {
@@ -28,11 +30,16 @@ import { notFound } from "../refused.ts";
 
 const OfEvent = z.object({ id: EventId });
 const OfReservation = z.object({ id: ReservationId });
+const After = z.strictObject({ createdAt: z.int().min(TIME_MIN).max(TIME_MAX), id: ReservationId });
+const PAGE = {
+  present: presentReservation,
+  cursorOf: ({ createdAt, id }: ReservationFacts) => ({ createdAt, id }),
+};
 const ACCEPTED = { description: "Not decided yet: the command to follow.", schema: Command };
 const COMMAND_PROBLEMS = ["not-found", "idempotency-key-reused", "queue-full", "unavailable"] as const;
 
 export function reservationEndpoints({ commands, now, origins, pool, roleNow }: GatewayDeps): Endpoint[] {
-  const door = { commands, now };
+  const door = { commands, now, origins };
 
   const reserve = endpoint({
     method: "POST",
@@ -155,10 +162,9 @@ export function reservationEndpoints({ commands, now, origins, pool, roleNow }: 
         when: query.when,
         now: now(),
         limit: query.limit + 1,
-        after: readCursor(ReservationId, query.cursor),
+        after: readCursor(After, query.cursor),
       });
-      const page = { present: presentReservation, cursorOf: (last: ReservationFacts) => last.id };
-      return pageOf(found, query.limit, page, request, reply);
+      return pageOf(found, query.limit, PAGE, request, reply);
     },
   });
 
@@ -200,10 +206,9 @@ export function reservationEndpoints({ commands, now, origins, pool, roleNow }: 
         when: "all",
         now: now(),
         limit: query.limit + 1,
-        after: readCursor(ReservationId, query.cursor),
+        after: readCursor(After, query.cursor),
       });
-      const page = { present: presentReservation, cursorOf: (last: ReservationFacts) => last.id };
-      return pageOf(found, query.limit, page, request, reply);
+      return pageOf(found, query.limit, PAGE, request, reply);
     },
   });
 

@@ -23,7 +23,7 @@ export const RegisterBody = z
 export type RegisterBody = z.infer<typeof RegisterBody>;
 
 export const LoginBody = z
-  .strictObject({ email: text(EMAIL_LENGTH_MAX), password: text(PASSWORD_TRIED_LENGTH_MAX) })
+  .strictObject({ email: text(EMAIL_LENGTH_MAX), password: z.string().max(PASSWORD_TRIED_LENGTH_MAX) })
   .meta({ id: "LoginBody" });
 export type LoginBody = z.infer<typeof LoginBody>;
 

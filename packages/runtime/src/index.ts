@@ -3,3 +3,4 @@ export * from "./config.ts";
 export * from "./logger.ts";
 export * from "./new-id.ts";
 export * from "./service.ts";
+export * from "./trouble.ts";

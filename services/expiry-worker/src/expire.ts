@@ -10,7 +10,7 @@ import {
   startDeadlineWorker,
   untilReady,
 } from "@holdfast/event-queue";
-import { type Logger, newId } from "@holdfast/runtime";
+import { type Logger, newId, tellTrouble } from "@holdfast/runtime";
 
 /** Timers that are served side by side. */
 const DEADLINES_AT_ONCE = 64;
@@ -27,7 +27,7 @@ export interface ExpiryWorkerOptions {
 export async function startExpiryWorker(options: ExpiryWorkerOptions): Promise<{ stop(): Promise<void> }> {
   const { databaseUrl, redisUrl, prefix, log } = options;
   const name = "holdfast-expiry-worker";
-  const onError = (error: unknown): void => log.warn({ err: error }, "connection trouble");
+  const onError = tellTrouble(log, "connection trouble");
   const pool = openPool({ url: databaseUrl, name, max: CLOCK_CONNECTIONS, onError });
   const redis = openRedis({ url: redisUrl, name, onError });
   const patient = openPatientRedis({ url: redisUrl, name, onError });

@@ -1,12 +1,14 @@
-// Slows down who guesses passwords: failed sign-ins are counted for an account and for an address, in Redis.
+// Slows down who guesses passwords: failed sign-ins are counted in Redis, for an account from one address, for an
+// address, and, with more room, for an account from everywhere: a stranger must not easily lock its owner out.
 // When Redis is gone the login is closed, for nobody would count.
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
 import { addressKey, countInRedis } from "./rate-limits.ts";
-import { later } from "./refused.ts";
+import { later, Refused } from "./refused.ts";
 
 /** Sign-ins that may fail in a window. */
-export const LOGIN_FAILURES_PER_ACCOUNT_MAX = 20;
+export const LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX = 20;
+export const LOGIN_FAILURES_PER_ACCOUNT_MAX = 500;
 export const LOGIN_FAILURES_PER_ADDRESS_MAX = 100;
 export const LOGIN_WINDOW_SECONDS = 900;
 
@@ -20,10 +22,15 @@ export interface LoginThrottle {
 export const noThrottle: LoginThrottle = { enter: async () => {}, succeeded: async () => {} };
 
 export function createLoginThrottle(redis: Redis, prefix: string): LoginThrottle {
-  const limits = (email: string, address: string) => [
-    { key: `${prefix}:login:account:${hashed(email.toLowerCase())}`, max: LOGIN_FAILURES_PER_ACCOUNT_MAX },
-    { key: `${prefix}:login:address:${addressKey(address)}`, max: LOGIN_FAILURES_PER_ADDRESS_MAX },
-  ];
+  const limits = (email: string, address: string) => {
+    const account = hashed(email.toLowerCase());
+    const from = addressKey(address);
+    return [
+      { key: `${prefix}:login:pair:${account}:${from}`, max: LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX },
+      { key: `${prefix}:login:account:${account}`, max: LOGIN_FAILURES_PER_ACCOUNT_MAX },
+      { key: `${prefix}:login:address:${from}`, max: LOGIN_FAILURES_PER_ADDRESS_MAX },
+    ];
+  };
   const orClosed = <Result>(asked: Promise<Result>): Promise<Result> =>
     asked.catch(() => {
       throw later("unavailable", 5);
@@ -32,16 +39,25 @@ export function createLoginThrottle(redis: Redis, prefix: string): LoginThrottle
     async enter(email, address) {
       for (const { key, max } of limits(email, address)) {
         const [count, leftMs] = await orClosed(countInRedis(redis, key, LOGIN_WINDOW_SECONDS));
-        if (count > max) throw later("rate-limited", leftMs / 1000);
+        if (count > max) throw tooMany(max, Math.max(1, Math.ceil(leftMs / 1000)));
       }
     },
     async succeeded(email, address) {
-      const [account, from] = limits(email, address).map(({ key }) => key);
-      if (account === undefined || from === undefined) return;
-      await orClosed(redis.multi().del(account).decr(from).exec());
+      const [pair = "", account = "", from = ""] = limits(email, address).map(({ key }) => key);
+      await orClosed(redis.multi().del(pair).decr(account).decr(from).exec());
     },
   };
 }
+
+const tooMany = (quota: number, seconds: number): Refused =>
+  new Refused(
+    { code: "rate-limited" },
+    {
+      "retry-after": String(seconds),
+      "ratelimit-policy": `"login";q=${quota};w=${LOGIN_WINDOW_SECONDS}`,
+      ratelimit: `"login";r=0;t=${seconds}`,
+    },
+  );
 
 /** No personal data in Redis, not even as the name of a counter. */
 const hashed = (email: string): string => createHash("sha256").update(email).digest("base64url");

@@ -52,7 +52,7 @@ function operationOf(described: Endpoint, schemas: Record<string, JsonSchema>): 
     tags: [tag],
     summary,
     ...(access === "anyone"
-      ? {}
+      ? { security: [] }
       : { description: `Needs the role \`${access}\`.`, security: [{ accessToken: [] }] }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined

@@ -10,7 +10,7 @@ import {
   redisFaults,
   untilReady,
 } from "@holdfast/event-queue";
-import { type Logger, newId, type Opened } from "@holdfast/runtime";
+import { type Logger, newId, type Opened, tellTrouble } from "@holdfast/runtime";
 import { Redis } from "ioredis";
 import { buildApp } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
@@ -34,7 +34,7 @@ const READY_TIMEOUT_MS = 1_000;
 const DRAIN_MS = 3_500;
 
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<Opened> {
-  const onError = (error: unknown): void => log.warn({ err: error }, "a store had trouble");
+  const onError = tellTrouble(log, "a store had trouble");
   const stopping = new AbortController();
   const prefix = config.REDIS_PREFIX;
   const limited = config.RATE_LIMITS === "on";

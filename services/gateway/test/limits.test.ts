@@ -3,7 +3,11 @@
 import { newId } from "@holdfast/runtime";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createLoginThrottle, LOGIN_FAILURES_PER_ACCOUNT_MAX } from "../src/login-throttle.ts";
+import {
+  createLoginThrottle,
+  LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX,
+  LOGIN_WINDOW_SECONDS,
+} from "../src/login-throttle.ts";
 import { addressKey, LOCAL_COUNTERS_MAX, RATE_POLICIES, RateLimiter } from "../src/rate-limits.ts";
 import { type GatewayUnderTest, openGateway } from "./gateway-under-test.ts";
 
@@ -93,12 +97,27 @@ describe("guessing passwords", () => {
     const email = `${newId("user")}@example.test`;
     const payload = { email, password: "the right one", name: "Ann" };
     await gateway.ask({ method: "POST", url: "/v1/auth/register", payload });
-    for (let i = 0; i < LOGIN_FAILURES_PER_ACCOUNT_MAX; i++) {
+    for (let i = 0; i < LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX; i++) {
       expect((await login(i % 2 === 0 ? email : email.toUpperCase(), "wrong")).status).toBe(401);
     }
     const { status, headers, body } = await login(email, "the right one");
     expect([status, body.code]).toEqual([429, "rate-limited"]);
     expect(Number(headers["retry-after"])).toBeGreaterThan(800);
+    expect(headers["ratelimit"]).toBe(`"login";r=0;t=${headers["retry-after"]}`);
+    expect(headers["ratelimit-policy"]).toBe(
+      `"login";q=${LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX};w=${LOGIN_WINDOW_SECONDS}`,
+    );
+  });
+
+  test("from one address does not lock the account's owner out at another one", async () => {
+    const throttle = createLoginThrottle(gateway.redis.redis, gateway.redis.prefix);
+    const email = `${newId("user")}@example.test`;
+    for (let i = 0; i < LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX; i++)
+      await throttle.enter(email, "192.0.2.7");
+    await expect(throttle.enter(email, "192.0.2.7")).rejects.toMatchObject({
+      facts: { code: "rate-limited" },
+    });
+    await expect(throttle.enter(email, "192.0.2.8")).resolves.toBeUndefined();
   });
 
   test("does not count what succeeded", async () => {
@@ -108,7 +127,7 @@ describe("guessing passwords", () => {
       url: "/v1/auth/register",
       payload: { email, password: "the right one", name: "Ann" },
     });
-    for (let i = 0; i <= LOGIN_FAILURES_PER_ACCOUNT_MAX; i++) {
+    for (let i = 0; i <= LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX; i++) {
       expect((await login(email, "the right one")).status).toBe(200);
     }
   });

@@ -17,7 +17,7 @@ import {
   untilReady,
   withDrainScripts,
 } from "@holdfast/event-queue";
-import { type Logger, newId } from "@holdfast/runtime";
+import { type Logger, newId, tellTrouble } from "@holdfast/runtime";
 import { createApply } from "./apply.ts";
 import { drain } from "./drain.ts";
 import { createSolitude } from "./solitude.ts";
@@ -46,7 +46,8 @@ export interface RunningWorker {
 export async function startReservationWorker(options: ReservationWorkerOptions): Promise<RunningWorker> {
   const { databaseUrl, redisUrl, prefix, drainSlots, log } = options;
   const name = "holdfast-reservation-worker";
-  const onError = (error: unknown): void => log.warn({ err: error }, "connection trouble");
+  const onError = tellTrouble(log, "connection trouble");
+  const onLetGo = tellTrouble(log, "let an event go");
   const batches = openBatchPool({ url: databaseUrl, name, max: drainSlots, onError });
   const pool = openPool({ url: databaseUrl, name, max: SWEEP_CONNECTIONS, onError });
   const redis = withDrainScripts(openRedis({ url: redisUrl, name, onError }));
@@ -138,7 +139,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
     drain: drainAlone,
     onError,
   });
-  slots.on("failed", (job, error) => log.warn({ err: error, eventId: job?.data.eventId }, "let an event go"));
+  slots.on("failed", (_job, error) => onLetGo(error));
   const sweeping = keepSweeping(
     { pool, redis, prefix, activations, producer, expireDue, log },
     stopping.signal,
@@ -200,8 +201,9 @@ function watchCrowd(waiting: () => Promise<number>, onError: (error: unknown) =>
 }
 
 async function keepSweeping(deps: SweepDeps, stopping: AbortSignal): Promise<void> {
+  const onError = tellTrouble(deps.log, "a sweep did not finish");
   while (!stopping.aborted) {
-    await sweepOnce(deps).catch((error: unknown) => deps.log.warn({ err: error }, "a sweep did not finish"));
+    await sweepOnce(deps).catch(onError);
     await sleep(SWEEP_EVERY_MS, undefined, { signal: stopping }).catch(() => undefined);
   }
 }

@@ -1,27 +1,61 @@
 // The command line behind `pnpm start`, `status`, `stop` and the rest. One file a command; this one only chooses.
-import { defineCommand, runCommand, showUsage } from "citty";
+import {
+  type ArgsDef,
+  type CommandDef,
+  defineCommand,
+  renderUsage,
+  runCommand,
+  type SubCommandsDef,
+} from "citty";
+import { refuseUnknown } from "./commands/arguments.ts";
+
+const commands = {
+  start: () => import("./commands/start.ts").then(({ start }) => start),
+  status: () => import("./commands/status.ts").then(({ status }) => status),
+  stop: () => import("./commands/stop.ts").then(({ stop }) => stop),
+  reset: () => import("./commands/reset.ts").then(({ reset }) => reset),
+  diagnose: () => import("./commands/diagnose.ts").then(({ diagnose }) => diagnose),
+  buyers: () => import("./commands/buyers.ts").then(({ buyers }) => buyers),
+  "release-expired": () =>
+    import("./commands/release-expired.ts").then(({ releaseExpired }) => releaseExpired),
+  role: () => import("./commands/role.ts").then(({ role }) => role),
+} satisfies SubCommandsDef;
 
 const main = defineCommand({
   meta: { name: "holdfast", description: "Holdfast on this machine" },
-  subCommands: {
-    start: () => import("./commands/start.ts").then(({ start }) => start),
-    status: () => import("./commands/status.ts").then(({ status }) => status),
-    stop: () => import("./commands/stop.ts").then(({ stop }) => stop),
-    reset: () => import("./commands/reset.ts").then(({ reset }) => reset),
-    diagnose: () => import("./commands/diagnose.ts").then(({ diagnose }) => diagnose),
-    buyers: () => import("./commands/buyers.ts").then(({ buyers }) => buyers),
-    "release-expired": () =>
-      import("./commands/release-expired.ts").then(({ releaseExpired }) => releaseExpired),
-    role: () => import("./commands/role.ts").then(({ role }) => role),
-  },
+  subCommands: commands,
 });
 
-const rawArgs = process.argv.slice(2);
+async function run([name = "--help", ...rest]: string[]): Promise<void> {
+  const asksForHelp = [name, ...rest].some((one) => one === "--help" || one === "-h");
+  const command = isCommand(name) ? ((await commands[name]()) as CommandDef) : undefined;
+  const usage = () => (command === undefined ? renderUsage(main) : renderUsage(command));
+  if (asksForHelp) {
+    process.stdout.write(`${await usage()}\n`);
+    return;
+  }
+  try {
+    if (command === undefined) throw new Error(`There is no command "${name}"`);
+    refuseUnknown(rest, (command.args ?? {}) as ArgsDef);
+  } catch (error) {
+    throw new Error(`${messageOf(error)}\n\n${await usage()}`, { cause: error });
+  }
+  await runCommand(command, { rawArgs: rest });
+}
+
+function isCommand(name: string): name is keyof typeof commands {
+  return Object.hasOwn(commands, name);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 try {
-  if (rawArgs.length === 0 || rawArgs.includes("--help") || rawArgs.includes("-h")) await showUsage(main);
-  else await runCommand(main, { rawArgs });
+  // `pnpm start -- --workers 2`: whoever is used to npm writes the dashes, and pnpm passes them on.
+  await run(process.argv.slice(2).filter((one) => one !== "--"));
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = 1;
 }
 // Whatever a command left open must not keep the terminal waiting.

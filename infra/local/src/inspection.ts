@@ -15,7 +15,8 @@ const PROBE_MS = 2_000;
 
 export interface StoreStatus {
   name: "PostgreSQL" | "Redis";
-  status: "running" | "given" | "no answer" | "stopped";
+  /** Restarting: it is down, and the running start brings it back. */
+  status: "running" | "given" | "restarting" | "no answer" | "stopped";
   pid: number | undefined;
   /** Host and port; never a password. */
   address: string | undefined;
@@ -45,6 +46,7 @@ export async function inspect(settings: LocalSettings): Promise<Inspection> {
   const state = readState(dataDir);
   const holder = lockHolder(dataDir);
   const urls = knownUrls(settings, dataDir, state);
+  const launcher = holder === undefined ? undefined : state.launcher;
   const [postgresVersion, redisVersion] = await Promise.all([
     urls.database === undefined ? undefined : versionOfPostgres(urls.database),
     urls.redis === undefined ? undefined : versionOfRedis(urls.redis),
@@ -58,7 +60,7 @@ export async function inspect(settings: LocalSettings): Promise<Inspection> {
     stores: [
       {
         name: "PostgreSQL",
-        status: statusOf(settings.databaseUrl, urls.database, postgresVersion),
+        status: statusOf(settings.databaseUrl, urls.database, postgresVersion, launcher?.databaseGiven),
         pid: runningPostgres(dataDir)?.pid,
         address: urls.database === undefined ? undefined : new URL(urls.database).host,
         version: postgresVersion,
@@ -66,7 +68,7 @@ export async function inspect(settings: LocalSettings): Promise<Inspection> {
       },
       {
         name: "Redis",
-        status: statusOf(settings.redisUrl, urls.redis, redisVersion),
+        status: statusOf(settings.redisUrl, urls.redis, redisVersion, launcher?.redisGiven),
         pid: runningRedis(dataDir)?.pid,
         address: urls.redis === undefined ? undefined : new URL(urls.redis).host,
         version: redisVersion,
@@ -99,6 +101,15 @@ export function knownUrls(
       settings.redisUrl ??
       (secrets && redis !== undefined ? redisUrl(redis, secrets.redisPassword) : undefined),
   };
+}
+
+/** The names of the stores at these addresses that do not answer within a few seconds. */
+export async function silentStores(urls: { databaseUrl: string; redisUrl: string }): Promise<string[]> {
+  const [postgres, redis] = await Promise.all([
+    versionOfPostgres(urls.databaseUrl),
+    versionOfRedis(urls.redisUrl),
+  ]);
+  return [...(postgres === undefined ? ["PostgreSQL"] : []), ...(redis === undefined ? ["Redis"] : [])];
 }
 
 /** Runs queries on a short-lived connection; undefined when the server does not answer. */
@@ -160,8 +171,10 @@ function statusOf(
   given: string | undefined,
   url: string | undefined,
   version: string | undefined,
+  givenToStart: boolean | undefined,
 ): StoreStatus["status"] {
-  if (url === undefined) return "stopped";
+  if (url === undefined && givenToStart === true) return "given";
+  if (url === undefined) return givenToStart === undefined ? "stopped" : "restarting";
   if (version === undefined) return "no answer";
   return given === undefined ? "running" : "given";
 }

@@ -3,12 +3,14 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Control, openControl } from "./control.ts";
 import { prepareData, resetData, type SeedSummary } from "./data-reset.ts";
+import { silentStores } from "./inspection.ts";
 import { AlreadyRunning, lockHolder } from "./lock.ts";
 import { type Output, openOutput } from "./output.ts";
 import { packageManagersAbove } from "./package-manager.ts";
 import { runningPostgres } from "./postgres.ts";
 import { isAlive, processIdentity, signalProcess, waitForEnd } from "./process.ts";
 import { runningRedis } from "./redis.ts";
+import { resetUnderServices } from "./running-reset.ts";
 import { openSecrets } from "./secrets.ts";
 import type { LocalSettings } from "./settings.ts";
 import { readState, updateState } from "./state.ts";
@@ -46,7 +48,13 @@ export async function launch({ settings, workers, gateways }: StartOptions): Pro
   let exitCode = 0;
   let opening: Promise<Stores> | undefined;
   try {
-    opening = openStores({ dataDir, env: settings.env, log: output.say, signal: ending.signal });
+    opening = openStores({
+      dataDir,
+      env: settings.env,
+      log: output.say,
+      signal: ending.signal,
+      keepUp: true,
+    });
     stores = await opening;
     output.say(`PostgreSQL: ${stores.postgresSource}`);
     output.say(`Redis: ${stores.redisSource}`);
@@ -70,22 +78,18 @@ export async function launch({ settings, workers, gateways }: StartOptions): Pro
     });
     const planned = system;
     const resetWith = async (log: (line: string) => void): Promise<void> => {
-      output.say("reset: stopping the services");
-      await planned.stop();
       const both = (line: string) => {
         output.say(`reset: ${line}`);
         log(line);
       };
-      await resetData({
-        databaseUrl,
-        redisUrl,
-        ownRedis: settings.redisUrl === undefined,
-        prefix: settings.redisPrefix,
+      const ownRedis = settings.redisUrl === undefined;
+      await resetUnderServices({
+        silentStores: () => silentStores({ databaseUrl, redisUrl }),
+        services: planned,
+        empty: () => resetData({ databaseUrl, redisUrl, ownRedis, prefix: settings.redisPrefix, log: both }),
         log: both,
+        signal: ending.signal,
       });
-      ending.signal.throwIfAborted();
-      both("starting the services");
-      await planned.start();
     };
     control = await openControl(secrets.controlToken, resetWith);
     updateState(dataDir, {

@@ -1,5 +1,5 @@
 // Which TCP ports are free on an address. Reserves nothing: who gets a port must still cope with losing it.
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 
 export const LOOPBACK = "127.0.0.1";
 const HIGHEST_PORT = 65_535;
@@ -11,6 +11,15 @@ export async function isPortFree(port: number, host: string = LOOPBACK): Promise
     server.once("error", () => resolve(false));
     server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
   });
+}
+
+/** True when somebody takes connections on the loopback port. */
+export async function isListening(port: number): Promise<boolean> {
+  const socket = connect({ port, host: LOOPBACK });
+  return await new Promise<boolean>((resolve) => {
+    socket.once("connect", () => resolve(true));
+    socket.once("error", () => resolve(false));
+  }).finally(() => socket.destroy());
 }
 
 /** The remembered port when it is free, else a free one that the system picks. */

@@ -17,9 +17,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { LOOPBACK, pickPort } from "./ports.ts";
 import { runnableBinaries } from "./postgres-binaries.ts";
-import { commandLine, endProcess, isAlive } from "./process.ts";
+import { commandLine, endProcess, isAlive, processIdentity } from "./process.ts";
 import { makeOwned, type ServerAccount, serverAccount, serverHome } from "./server-account.ts";
 import { readState, updateState } from "./state.ts";
+import type { OpenedStore } from "./store-keeper.ts";
 import type { StorePlace } from "./stores.ts";
 
 const DATABASE_NAME = "holdfast";
@@ -51,12 +52,8 @@ const SETTINGS: Record<string, string> = {
   logging_collector: "off",
 };
 
-export interface PostgresServer {
-  url: string;
+export interface PostgresServer extends OpenedStore {
   pid: number;
-  /** How it was come by, for people. */
-  source: string;
-  stop(): Promise<void>;
 }
 
 interface Cluster {
@@ -66,6 +63,8 @@ interface Cluster {
   account: ServerAccount | undefined;
   password: string;
   logFile: string;
+  /** The only port that will do, when there is one. */
+  port: number | undefined;
   signal: AbortSignal;
 }
 
@@ -74,6 +73,7 @@ export async function openPostgres({
   dataDir,
   password,
   log,
+  port,
   signal,
 }: Omit<StorePlace, "env" | "cacheDir">): Promise<PostgresServer> {
   const account = serverAccount();
@@ -85,6 +85,7 @@ export async function openPostgres({
     account,
     password,
     logFile: join(dataDir, "logs", "postgres.log"),
+    port,
     signal,
   };
   if (!existsSync(cluster.directory)) createCluster(cluster, home, log);
@@ -94,10 +95,12 @@ export async function openPostgres({
   const source = `PostgreSQL from npm ${adopted === undefined ? "started" : "still running, adopted"}${runs}`;
   updateState(dataDir, { postgresPort: running.port, postgresSource: source });
   await ensureDatabase(running.port, password);
+  const identity = processIdentity(running.pid);
   return {
     url: postgresUrl(running.port, password),
     pid: running.pid,
     source,
+    isUp: () => identity !== undefined && isAlive(running.pid, identity),
     stop: () => stopServer(running.pid),
   };
 }
@@ -192,7 +195,7 @@ async function startServer(
   log("starting PostgreSQL");
   for (;;) {
     cluster.signal.throwIfAborted();
-    const port = await pickPort(remembered);
+    const port = cluster.port ?? (await pickPort(remembered));
     const logStart = existsSync(cluster.logFile) ? statSync(cluster.logFile).size : 0;
     const child = spawnServer(cluster, port);
     const failure = await untilReady(child, port, cluster);
@@ -201,7 +204,7 @@ async function startServer(
       return { pid: child.pid, port };
     }
     const said = readFileSync(cluster.logFile, "utf8").slice(logStart).trim();
-    if (/could not bind|could not create any TCP\/IP sockets/i.test(said)) {
+    if (cluster.port === undefined && /could not bind|could not create any TCP\/IP sockets/i.test(said)) {
       remembered = undefined; // somebody took the port in between
     } else if (!/lock file|shared memory block/i.test(said) || performance.now() > takeoverDeadline) {
       throw new Error(`PostgreSQL did not start (${failure}):\n${said}`);

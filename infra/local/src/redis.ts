@@ -13,8 +13,8 @@ import {
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { LOOPBACK, pickPort } from "./ports.ts";
-import { commandLine, endProcess, isAlive } from "./process.ts";
+import { isListening, LOOPBACK, pickPort } from "./ports.ts";
+import { commandLine, endProcess, isAlive, processIdentity } from "./process.ts";
 import {
   canFetchPackages,
   fetchedRedis,
@@ -25,6 +25,7 @@ import {
 } from "./redis-binary.ts";
 import { dockerAnswers, startContainer, stopContainer } from "./redis-docker.ts";
 import { readState, updateState } from "./state.ts";
+import type { OpenedStore } from "./store-keeper.ts";
 import type { StorePlace } from "./stores.ts";
 
 /** How long a server may take to answer; loading a large append-only file counts too. */
@@ -32,12 +33,9 @@ const READY_MS = 60_000;
 const POLL_MS = 25;
 const PROBE_TIMEOUT_MS = 1_000;
 
-export interface RedisServer {
-  url: string;
+export interface RedisServer extends OpenedStore {
   /** Undefined when it runs in a container. */
   pid: number | undefined;
-  source: string;
-  stop(): Promise<void>;
 }
 
 interface Place extends StorePlace {
@@ -132,7 +130,7 @@ async function startProgram(place: Place, program: RedisProgram): Promise<RedisS
   let remembered = readState(place.dataDir).redisPort;
   for (;;) {
     place.signal.throwIfAborted();
-    const port = await pickPort(remembered);
+    const port = place.port ?? (await pickPort(remembered));
     writeConfig(place, port);
     const logStart = existsSync(place.logFile) ? statSync(place.logFile).size : 0;
     const child = spawnProgram(place, program);
@@ -153,13 +151,15 @@ async function startProgram(place: Place, program: RedisProgram): Promise<RedisS
       return serverOn(place, child.pid, port, `${program.source}, started`);
     }
     const said = readText(place.logFile).slice(logStart).trim();
-    if (!/address already in use/i.test(said)) throw new Error(`Redis did not start (${failure}):\n${said}`);
+    if (place.port !== undefined || !/address already in use/i.test(said)) {
+      throw new Error(`Redis did not start (${failure}):\n${said}`);
+    }
     remembered = undefined; // somebody took the port in between
   }
 }
 
 async function startInDocker(place: Place): Promise<RedisServer> {
-  const port = await pickPort(readState(place.dataDir).redisPort);
+  const port = place.port ?? (await pickPort(readState(place.dataDir).redisPort));
   writeConfig(place, port);
   await startContainer(place.dataDir, place.directory, port, place.log, place.signal);
   const failure = await untilAnswers(port, place, () => (place.signal.aborted ? "stopped" : undefined));
@@ -172,6 +172,7 @@ async function startInDocker(place: Place): Promise<RedisServer> {
     url: redisUrl(port, place.password),
     pid: undefined,
     source: "Redis in Docker",
+    isUp: () => isListening(port),
     stop: async () => {
       await stopContainer(place.dataDir);
     },
@@ -179,7 +180,14 @@ async function startInDocker(place: Place): Promise<RedisServer> {
 }
 
 function serverOn(place: Place, pid: number, port: number, source: string): RedisServer {
-  return { url: redisUrl(port, place.password), pid, source, stop: () => stopServer(pid, place.directory) };
+  const identity = processIdentity(pid);
+  return {
+    url: redisUrl(port, place.password),
+    pid,
+    source,
+    isUp: () => identity !== undefined && isAlive(pid, identity),
+    stop: () => stopServer(pid, place.directory),
+  };
 }
 
 function spawnProgram(place: Place, program: RedisProgram): ChildProcess {

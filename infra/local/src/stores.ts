@@ -16,6 +16,7 @@ import { openPostgres, stopLeftoverPostgres } from "./postgres.ts";
 import { openRedis, stopLeftoverRedis } from "./redis.ts";
 import { openSecrets } from "./secrets.ts";
 import { outsideHome } from "./server-account.ts";
+import { keepUp, type OpenedStore } from "./store-keeper.ts";
 
 export { isAbandoned } from "./lock.ts";
 
@@ -30,6 +31,8 @@ export interface StoresOptions {
   log: (line: string) => void;
   /** Ends the attempt: what was started by then is stopped, and the promise rejects. */
   signal?: AbortSignal;
+  /** Start private servers again that die, on the same ports, until the signal or `stop`. */
+  keepUp?: boolean;
 }
 
 /** What each store needs to know to be opened. */
@@ -39,6 +42,8 @@ export interface StorePlace {
   password: string;
   env: NodeJS.ProcessEnv;
   log: (line: string) => void;
+  /** The only port that will do, because others know the server by it; undefined when any will. */
+  port: number | undefined;
   signal: AbortSignal;
 }
 
@@ -67,40 +72,53 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       failed.signal,
       ...(options.signal === undefined ? [] : [options.signal]),
     ]);
-    const place = { dataDir, cacheDir: options.cacheDir ?? dataDir, env, log, signal };
+    const place = { dataDir, cacheDir: options.cacheDir ?? dataDir, env, log };
     const opened: OpenedStore[] = [];
-    const keep = async (opening: Promise<OpenedStore>): Promise<OpenedStore> => {
-      const store = await opening.catch((error: unknown) => {
+    const open = async (source: StoreSource): Promise<OpenedStore> => {
+      const store = await openSource(source, signal).catch((error: unknown) => {
         failed.abort(error); // the other one need not go on
         throw error;
       });
       opened.push(store);
       return store;
     };
-    const attempts = await Promise.allSettled([
-      keep(
-        givenOr(env["DATABASE_URL"], "DATABASE_URL", () =>
-          openPostgres({ ...place, password: secrets.postgresPassword }),
-        ),
-      ),
-      keep(
-        givenOr(env["REDIS_URL"], "REDIS_URL", () =>
-          openRedis({ ...place, password: secrets.redisPassword }),
-        ),
-      ),
-    ]);
-    const [postgres, redis] = attempts;
+    const sources = {
+      postgres: {
+        name: "PostgreSQL",
+        variable: "DATABASE_URL",
+        given: env["DATABASE_URL"] ?? "",
+        openOwn: (own: OwnPlace) => openPostgres({ ...place, ...own, password: secrets.postgresPassword }),
+      },
+      redis: {
+        name: "Redis",
+        variable: "REDIS_URL",
+        given: env["REDIS_URL"] ?? "",
+        openOwn: (own: OwnPlace) => openRedis({ ...place, ...own, password: secrets.redisPassword }),
+      },
+    };
+    const [postgres, redis] = await Promise.allSettled([open(sources.postgres), open(sources.redis)]);
     if (postgres.status === "rejected" || redis.status === "rejected" || signal.aborted) {
       await Promise.all(opened.map((store) => store.stop()));
       throw signal.reason;
     }
+    const kept = (source: StoreSource, store: OpenedStore) =>
+      options.keepUp === true && source.given === ""
+        ? keepUp({
+            name: source.name,
+            opened: store,
+            reopen: (over) => source.openOwn({ port: Number(new URL(store.url).port), signal: over }),
+            log,
+            signal,
+          })
+        : store;
+    const held = [kept(sources.postgres, postgres.value), kept(sources.redis, redis.value)];
     return {
       databaseUrl: postgres.value.url,
       redisUrl: redis.value.url,
       postgresSource: postgres.value.source,
       redisSource: redis.value.source,
       stop: async () => {
-        await Promise.all([postgres.value.stop(), redis.value.stop()]);
+        await Promise.all(held.map((store) => store.stop()));
         release();
       },
     };
@@ -147,17 +165,17 @@ export function prepareDataDir(wanted: string): string {
   return dataDir;
 }
 
-interface OpenedStore {
-  url: string;
-  source: string;
-  stop(): Promise<void>;
+type OwnPlace = Pick<StorePlace, "port" | "signal">;
+
+interface StoreSource {
+  name: string;
+  /** The environment variable that may give its address, and what that says; empty when there is none. */
+  variable: string;
+  given: string;
+  openOwn(own: OwnPlace): Promise<OpenedStore>;
 }
 
-async function givenOr(
-  url: string | undefined,
-  variable: string,
-  open: () => Promise<OpenedStore>,
-): Promise<OpenedStore> {
-  if (url === undefined || url === "") return await open();
-  return { url, source: `given as ${variable}`, stop: async () => {} };
+async function openSource(source: StoreSource, signal: AbortSignal): Promise<OpenedStore> {
+  if (source.given === "") return await source.openOwn({ port: undefined, signal });
+  return { url: source.given, source: `given as ${source.variable}`, isUp: () => true, stop: async () => {} };
 }

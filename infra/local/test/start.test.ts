@@ -2,14 +2,16 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, symlinkSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { eachLine } from "../src/output.ts";
+import { LOOPBACK } from "../src/ports.ts";
 import { runningPostgres } from "../src/postgres.ts";
-import { isAlive } from "../src/process.ts";
+import { isAlive, signalProcess, waitForEnd } from "../src/process.ts";
 import { runningRedis } from "../src/redis.ts";
 import { readState } from "../src/state.ts";
 import { dataDirFrom, removeDataDir, stopLeftoverStores } from "../src/stores.ts";
@@ -23,6 +25,8 @@ interface Started {
   child: ChildProcess;
   url: string;
   output: string[];
+  /** Waits for a line with that text, beginning with the next one. */
+  says(text: string): Promise<void>;
 }
 
 function environment(dataDir: string): NodeJS.ProcessEnv {
@@ -53,14 +57,17 @@ async function start(dataDir: string, ...parameters: string[]): Promise<Started>
     child.kill("SIGKILL");
   });
   const output: string[] = [];
+  const waiting = new Map<string, () => void>();
   const url = await new Promise<string>((resolve, reject) => {
     eachLine(child.stdout, (line) => {
       output.push(line);
+      for (const [text, resume] of waiting) if (line.includes(text)) resume();
       if (line.includes("pnpm stop")) resolve(/API +(\S+)/.exec(output.join("\n"))?.[1] ?? "");
     });
     child.once("exit", () => reject(new Error(`it ended:\n${output.join("\n")}`)));
   });
-  return { child, url, output };
+  const says = (text: string) => new Promise<void>((resume) => waiting.set(text, resume));
+  return { child, url, output, says };
 }
 
 async function command(dataDir: string, ...parameters: string[]): Promise<string> {
@@ -141,4 +148,41 @@ test("while it runs: a second start is told so, buyers can be made, a reset empt
   expect(await command(dataDir, "stop")).toContain("Ended the running start");
   expect(await ended).toEqual([0, null]);
   expect(await command(dataDir, "stop")).toBe("Nothing was running.\n");
+});
+
+test("F1 a store that dies is brought back under the running services; until then status says so and a reset touches nothing", {
+  timeout: TEST_MS,
+}, async () => {
+  const dataDir = temporaryDataDir();
+  const running = await start(dataDir);
+  const seeded = await eventIds(running.url);
+  const { services } = readState(dataDir);
+  const redis = runningRedis(dataDir);
+  const storesNow = async () =>
+    (JSON.parse(await command(dataDir, "status", "--json")) as { stores: object[] }).stores;
+
+  // Somebody has its port, so it cannot come back yet.
+  const inTheWay = createServer((socket) => socket.destroy());
+  const failed = running.says("Redis is not back");
+  running.child.kill("SIGSTOP"); // so that it cannot be faster than we are
+  signalProcess(redis?.pid ?? 0, "SIGKILL");
+  expect(await waitForEnd(redis?.pid ?? 0, STOP_MS)).toBe(true);
+  inTheWay.listen({ port: redis?.port, host: LOOPBACK });
+  await once(inTheWay, "listening");
+  running.child.kill("SIGCONT");
+  await failed;
+  expect(running.output.some((line) => line.includes("Redis died; starting it again"))).toBe(true);
+  expect(await storesNow()).toMatchObject([{ status: "running" }, { status: "restarting" }]);
+  await expect(command(dataDir, "reset")).rejects.toThrow("Redis does not answer, so nothing was changed");
+  expect(await eventIds(running.url)).toEqual(seeded);
+  expect(readState(dataDir).services).toEqual(services);
+
+  const back = running.says("Redis is back");
+  inTheWay.close();
+  await back;
+  expect(await storesNow()).toMatchObject([{ status: "running" }, { status: "running" }]);
+  expect(runningRedis(dataDir)?.port).toBe(redis?.port);
+  expect(await command(dataDir, "reset")).toContain("reset done");
+  expect((await fetch(`${running.url}/readyz`)).status).toBe(200);
+  await interrupt(running);
 });

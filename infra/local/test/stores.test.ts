@@ -1,6 +1,6 @@
 // What a killed start leaves behind, with real servers: adopted when they run, recovered when they do not.
 import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -114,6 +114,39 @@ test("F1 servers that were killed together with their start recover with everyth
   const second = await openStores({ dataDir, cacheDir, env, log: () => {} });
   expect(await read(second)).toEqual([[{ answer: 42 }], "42"]);
   await second.stop();
+});
+
+test("F1 a server that dies under a running start is started again: same port, same data, as often as it dies", {
+  timeout: TEST_MS,
+}, async () => {
+  const dataDir = temporaryDataDir();
+  const heard = new EventEmitter();
+  const lines: string[] = [];
+  const log = (line: string) => {
+    lines.push(line);
+    heard.emit(line);
+  };
+  const stores = await openStores({ dataDir, cacheDir, env, log, keepUp: true });
+  await write(stores);
+  const servers = [
+    { name: "Redis", running: runningRedis },
+    { name: "PostgreSQL", running: runningPostgres },
+    { name: "Redis", running: runningRedis },
+  ];
+  for (const { name, running } of servers) {
+    const before = running(dataDir);
+    const back = once(heard, `${name} is back`);
+    signalProcess(before?.pid ?? 0, "SIGKILL");
+    await back;
+    const after = running(dataDir);
+    expect(after?.port).toBe(before?.port);
+    expect(after?.pid).not.toBe(before?.pid);
+    expect(await read(stores)).toEqual([[{ answer: 42 }], "42"]);
+  }
+  expect(lines.filter((line) => line.endsWith("died; starting it again"))).toHaveLength(servers.length);
+
+  await stores.stop();
+  expect([runningPostgres(dataDir), runningRedis(dataDir)]).toEqual([undefined, undefined]);
 });
 
 test("an opening that is called off leaves no server and no lock", { timeout: TEST_MS }, async () => {

@@ -1,6 +1,6 @@
 // Commands outside the queue: those that were promised to somebody and have not ended, and how the others ended.
 // Used by gateways, which answer, and by sweeps, which send again. Changes no inventory.
-import type { Command, CommandId, EpochMs, EventId, Outcome, ReservationId, UserId } from "@holdfast/domain";
+import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
 import { SETTLE_GRACE_MS } from "@holdfast/domain";
 import pg from "pg";
 import type { Queryable } from "./queryable.ts";
@@ -230,25 +230,16 @@ export async function forgetEnded(db: Queryable): Promise<CommandId[]> {
   return rows.map((row) => row.command_id);
 }
 
-export interface DueHold {
-  readonly reservationId: ReservationId;
-  readonly eventId: EventId;
-}
-
-/** Holds that are past their deadline and the grace, but for those whose purchase was accepted in time. */
-export async function dueHolds(db: Queryable): Promise<DueHold[]> {
-  const { rows } = await db.query<{ id: ReservationId; event_id: EventId }>(
-    `SELECT r.id, r.event_id FROM reservations r JOIN event_lanes l USING (event_id) WHERE ${IS_DUE}`,
-    [SETTLE_GRACE_MS],
-  );
-  return rows.map((row) => ({ reservationId: row.id, eventId: row.event_id }));
-}
-
-/** How many of these reservations have ended by their deadline. */
-export async function countEnded(db: Queryable, ids: readonly ReservationId[]): Promise<number> {
+/** How many holds of these events have ended by their deadline since then. */
+export async function countExpiredSince(
+  db: Queryable,
+  events: readonly EventId[],
+  since: EpochMs,
+): Promise<number> {
   const { rows } = await db.query<{ ended: number }>(
-    "SELECT count(*)::int AS ended FROM reservations WHERE id = ANY ($1::text[]) AND status = 'expired'",
-    [ids],
+    `SELECT count(*)::int AS ended FROM reservations
+    WHERE event_id = ANY ($1::text[]) AND status = 'expired' AND ended_at >= to_timestamp($2 / 1000.0)`,
+    [events, since],
   );
   return rows[0]?.ended ?? 0;
 }

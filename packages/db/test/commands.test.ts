@@ -14,8 +14,7 @@ import {
 import {
   acceptCommands,
   acceptedOf,
-  countEnded,
-  dueHolds,
+  countExpiredSince,
   eventsWithDueHolds,
   findCommands,
   forgetEnded,
@@ -205,11 +204,13 @@ test("holds are due from their deadline and the grace on, unless paused, or boug
   expect(due).toEqual([{ eventId: late.eventId, dueAt: expect.any(Number), holds: 1 }]);
   expect(Math.abs((due[0]?.dueAt ?? 0) - (Date.now() - 5_000))).toBeLessThan(4_000);
   expect(await eventsWithDueHolds(database.pool, { lateMs: 60_000, limit: 10 })).toEqual([]);
-  expect(await dueHolds(database.pool)).toEqual([{ reservationId: ids[0], eventId: late.eventId }]);
-  expect(await countEnded(database.pool, ids)).toBe(0);
+  const begun = Date.now() - 60_000;
+  expect(await countExpiredSince(database.pool, [late.eventId], begun)).toBe(0);
   await database.pool.query(
     "UPDATE reservations SET status = 'expired', ended_at = now(), end_reason = 'deadline' WHERE id = $1",
     [ids[0]],
   );
-  expect(await countEnded(database.pool, ids)).toBe(1);
+  expect(await countExpiredSince(database.pool, [late.eventId], begun)).toBe(1);
+  expect(await countExpiredSince(database.pool, [], begun)).toBe(0);
+  expect(await countExpiredSince(database.pool, [late.eventId], Date.now() + 60_000)).toBe(0);
 });

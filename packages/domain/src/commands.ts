@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { CommandId, EventId, ReservationId, SlotId, UserId } from "./ids.ts";
 import { IDEMPOTENCY_KEY_LENGTH_MAX, PAYMENT_REFERENCE_LENGTH_MAX } from "./limits.ts";
+import type { EpochMs } from "./time.ts";
 
 export const USER_ROLES = ["user", "organizer", "admin"] as const;
 export type UserRole = (typeof USER_ROLES)[number];
@@ -71,6 +72,22 @@ export type Command = Readonly<z.infer<typeof Command>>;
 export type CommandType = Command["type"];
 
 export const COMMAND_TYPES = ["reserve", "purchase", "cancel", "expire-due"] as const satisfies CommandType[];
+
+/** A timer's or sweep's word to an event, sent at `at`: end the holds that were due at `dueAt`. */
+export const expireDue = (
+  id: CommandId,
+  eventId: EventId,
+  { at, dueAt }: { at: EpochMs; dueAt: EpochMs },
+): ExpireDueCommand => ({
+  id,
+  type: "expire-due",
+  eventId,
+  at,
+  userId: null,
+  idempotencyKey: null,
+  fingerprint: null,
+  input: { dueAt },
+});
 
 /**
  * What is left of a command that this version does not know, sent by a newer one: enough to answer it

@@ -6,5 +6,6 @@ export * from "./event-queue.ts";
 export * from "./names.ts";
 export * from "./producer.ts";
 export * from "./replies.ts";
+export * from "./sender.ts";
 export * from "./startup.ts";
 export * from "./wire.ts";

@@ -2,27 +2,27 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { insertEvent, type NewEvent, type NewSlot } from "@holdfast/db";
-import type {
-  CancelCommand,
-  Command,
-  EventId,
-  ExpireDueCommand,
-  Outcome,
-  PurchaseCommand,
-  ReservationId,
-  ReserveCommand,
-  SlotId,
-  UserId,
-  UserRole,
+import {
+  type CancelCommand,
+  type Command,
+  type EventId,
+  type ExpireDueCommand,
+  expireDue as expireDueCommand,
+  type Outcome,
+  type PurchaseCommand,
+  type ReservationId,
+  type ReserveCommand,
+  type SlotId,
+  type UserId,
+  type UserRole,
 } from "@holdfast/domain";
 import {
   type Activations,
   type Enqueued,
-  openActivations,
   openPatientRedis,
-  openProducer,
   openRedis,
   openReplies,
+  openSender,
   type Producer,
   type Replies,
   type Reply,
@@ -156,16 +156,8 @@ export const cancel = (
   input: { reservationId, role },
 });
 
-export const expireDue = (eventId: EventId, dueAt: number, at = Date.now()): ExpireDueCommand => ({
-  id: newId("command"),
-  type: "expire-due",
-  eventId,
-  at,
-  userId: null,
-  idempotencyKey: null,
-  fingerprint: null,
-  input: { dueAt },
-});
+export const expireDue = (eventId: EventId, dueAt: number, at = Date.now()): ExpireDueCommand =>
+  expireDueCommand(newId("command"), eventId, { at, dueAt });
 
 /** An outcome in a word: what a succeeded command's reservation is now, or why there is none. */
 export function wordOf(outcome: Outcome): string {
@@ -192,16 +184,8 @@ export async function openCrowd(redisUrl: string, prefix: string): Promise<Crowd
   const redis = openRedis({ url: redisUrl, name: door, onError });
   const patient = openPatientRedis({ url: redisUrl, name: door, onError });
   await untilReady(redis);
-  const activations = openActivations(redis, prefix);
-  const producer = openProducer({
-    redis,
-    prefix,
-    replyTo: door,
-    newJobId: () => `t-${randomUUID()}`,
-    activations,
-    monotonicMs: () => performance.now(),
-    onError,
-  });
+  const sender = openSender({ redis, prefix, replyTo: door, onError });
+  const { activations, producer } = sender;
   const replies = await openReplies(patient, prefix, door);
   const send: Crowd["send"] = async (command) => {
     const sent = await producer.enqueue(command);
@@ -220,7 +204,7 @@ export async function openCrowd(redisUrl: string, prefix: string): Promise<Crowd
       return reply;
     },
     close: async () => {
-      await Promise.all([producer.close(), activations.close()]);
+      await sender.close();
       redis.disconnect();
       patient.disconnect();
     },

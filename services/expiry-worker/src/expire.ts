@@ -1,12 +1,11 @@
 // Turns deadlines into `expire-due` commands. Ends no hold itself: only the event's own queue may.
-import { randomUUID } from "node:crypto";
 import { openDatabaseClock, openPool } from "@holdfast/db";
+import { expireDue } from "@holdfast/domain";
 import {
   type Deadline,
-  openActivations,
   openPatientRedis,
-  openProducer,
   openRedis,
+  openSender,
   startDeadlineWorker,
   untilReady,
 } from "@holdfast/event-queue";
@@ -33,28 +32,12 @@ export async function startExpiryWorker(options: ExpiryWorkerOptions): Promise<{
   const patient = openPatientRedis({ url: redisUrl, name, onError });
   await untilReady(redis);
   const clock = await openDatabaseClock(pool, onError);
-  const activations = openActivations(redis, prefix);
-  const producer = openProducer({
-    redis,
-    prefix,
-    replyTo: null,
-    newJobId: () => `x-${randomUUID()}`,
-    activations,
-    monotonicMs: () => performance.now(),
-    onError,
-  });
+  const sender = openSender({ redis, prefix, replyTo: null, onError });
 
   async function expire({ eventId, dueAt }: Deadline): Promise<void> {
-    const sent = await producer.enqueue({
-      id: newId("command"),
-      type: "expire-due",
-      eventId,
-      at: clock.now(),
-      userId: null,
-      idempotencyKey: null,
-      fingerprint: null,
-      input: { dueAt },
-    });
+    const sent = await sender.producer.enqueue(
+      expireDue(newId("command"), eventId, { at: clock.now(), dueAt }),
+    );
     if (sent.kind !== "enqueued")
       log.warn({ eventId, sent: sent.kind }, "a deadline was not sent: the sweep will");
   }
@@ -72,7 +55,7 @@ export async function startExpiryWorker(options: ExpiryWorkerOptions): Promise<{
     async stop() {
       await worker.close();
       clock.stop();
-      await Promise.all([activations.close(), producer.close()]);
+      await sender.close();
       redis.disconnect();
       patient.disconnect();
       await pool.end();

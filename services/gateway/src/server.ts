@@ -2,11 +2,10 @@
 import type { AddressInfo } from "node:net";
 import { databaseFaults, findUser, openDatabaseClock, openPool } from "@holdfast/db";
 import {
-  openActivations,
   openPatientRedis,
-  openProducer,
   openRedis,
   openReplies,
+  openSender,
   redisFaults,
   untilReady,
 } from "@holdfast/event-queue";
@@ -59,16 +58,8 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
 
   const gateway = newId("session");
   const replies = await openReplies(listener, prefix, gateway);
-  const activations = openActivations(redis, prefix);
-  const producer = openProducer({
-    redis,
-    prefix,
-    replyTo: gateway,
-    newJobId: () => newId("command"),
-    activations,
-    monotonicMs: () => performance.now(),
-    onError,
-  });
+  const sender = openSender({ redis, prefix, replyTo: gateway, onError });
+  const { producer } = sender;
   const commands = createCommands({ pool, redis, prefix, producer, replies, onError });
 
   const standing = new Standing(pool, clock.now, log);
@@ -105,7 +96,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
       clearTimeout(cut);
       standing.stop();
       clock.stop();
-      await Promise.allSettled([producer.close(), activations.close()]);
+      await Promise.allSettled([sender.close()]);
       for (const connection of [redis, listener, counters]) connection.disconnect();
       await pool.end();
     },

@@ -3,14 +3,20 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { databaseFaults, lockTableRoom, openBatchPool, openDatabaseClock, openPool } from "@holdfast/db";
 import { lookAtFence, USER_LOCKS_MAX } from "@holdfast/db/inventory";
-import type { Applied, Command, EpochMs, EventId, FollowUp } from "@holdfast/domain";
 import {
-  openActivations,
+  type Applied,
+  type Command,
+  type EpochMs,
+  type EventId,
+  expireDue,
+  type FollowUp,
+} from "@holdfast/domain";
+import {
   openDeadlines,
   openEventQueue,
   openPatientRedis,
-  openProducer,
   openRedis,
+  openSender,
   publishReplies,
   redisFaults,
   startDrainSlots,
@@ -56,27 +62,11 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   await checkStores({ ...options, pool, redis });
   const clock = await openDatabaseClock(pool, onError);
 
-  const activations = openActivations(redis, prefix);
+  const sender = openSender({ redis, prefix, replyTo: null, onError });
+  const { activations, producer } = sender;
   const deadlines = openDeadlines(redis, prefix);
-  const producer = openProducer({
-    redis,
-    prefix,
-    replyTo: null,
-    newJobId: () => `w-${randomUUID()}`,
-    activations,
-    monotonicMs: () => performance.now(),
-    onError,
-  });
-  const expireDue = (eventId: EventId, dueAt: EpochMs): Command => ({
-    id: newId("command"),
-    type: "expire-due",
-    eventId,
-    at: clock.now(),
-    userId: null,
-    idempotencyKey: null,
-    fingerprint: null,
-    input: { dueAt },
-  });
+  const settle = (eventId: EventId, dueAt: EpochMs): Command =>
+    expireDue(newId("command"), eventId, { at: clock.now(), dueAt });
 
   /** Hints, all of them: what gets lost here is found by the sweep. */
   function followUp(
@@ -92,7 +82,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
     );
     for (const expiresAt of new Set(held)) deadlines.schedule(eventId, expiresAt, now).catch(onError);
     const elsewhere = new Map(asked.map((ask) => [ask.eventId, ask.dueAt]));
-    for (const [other, dueAt] of elsewhere) producer.enqueue(expireDue(other, dueAt)).catch(onError);
+    for (const [other, dueAt] of elsewhere) producer.enqueue(settle(other, dueAt)).catch(onError);
   }
 
   const stopping = new AbortController();
@@ -141,7 +131,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   });
   slots.on("failed", (_job, error) => onLetGo(error));
   const sweeping = keepSweeping(
-    { pool, redis, prefix, activations, producer, expireDue, log },
+    { pool, redis, prefix, activations, producer, expireDue: settle, log },
     stopping.signal,
   );
 
@@ -151,7 +141,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       await slots.close();
       await sweeping;
       clock.stop();
-      await Promise.all([activations.close(), deadlines.close(), producer.close()]);
+      await Promise.all([sender.close(), deadlines.close()]);
       redis.disconnect();
       patient.disconnect();
       await Promise.all([batches.end(), pool.end()]);

@@ -1,8 +1,14 @@
 // pnpm release-expired
 import { setTimeout as pause } from "node:timers/promises";
-import { eventsWithDueHolds, findCommands, openDatabaseClock, openPool } from "@holdfast/db";
-import type { Command, EventId } from "@holdfast/domain";
-import { openActivations, openProducer, openRedis, untilReady } from "@holdfast/event-queue";
+import {
+  countExpiredSince,
+  eventsWithDueHolds,
+  findCommands,
+  openDatabaseClock,
+  openPool,
+} from "@holdfast/db";
+import { type Command, expireDue } from "@holdfast/domain";
+import { openRedis, openSender, untilReady } from "@holdfast/event-queue";
 import { newId } from "@holdfast/runtime";
 import { defineCommand } from "citty";
 import type pg from "pg";
@@ -37,40 +43,22 @@ async function release(
   const redis = openRedis({ url: redisUrl, name, onError });
   const clock = await openDatabaseClock(pool, onError);
   await untilReady(redis);
-  const activations = openActivations(redis, prefix);
-  const producer = openProducer({
-    redis,
-    prefix,
-    replyTo: null,
-    newJobId: () => newId("command"),
-    activations,
-    monotonicMs: () => performance.now(),
-    onError,
-  });
+  const sender = openSender({ redis, prefix, replyTo: null, onError });
   try {
     const begun = clock.now();
     const due = await eventsWithDueHolds(pool, { lateMs: 0, limit: EVENTS_MAX });
-    const commands = due.map(
-      ({ eventId, dueAt }): Command => ({
-        id: newId("command"),
-        type: "expire-due",
-        eventId,
-        at: clock.now(),
-        userId: null,
-        idempotencyKey: null,
-        fingerprint: null,
-        input: { dueAt },
-      }),
+    const commands = due.map(({ eventId, dueAt }) =>
+      expireDue(newId("command"), eventId, { at: clock.now(), dueAt }),
     );
-    const sent = await Promise.all(commands.map((command) => producer.enqueue(command)));
+    const sent = await Promise.all(commands.map((command) => sender.producer.enqueue(command)));
     const refused = sent.filter(({ kind }) => kind !== "enqueued").length;
     if (refused > 0) throw new Error(`${refused} of ${sent.length} events could not be asked; try again`);
     await untilEnded(pool, commands);
     const events = due.map(({ eventId }) => eventId);
-    return { events: events.length, ended: await holdsEndedSince(pool, events, begun) };
+    return { events: events.length, ended: await countExpiredSince(pool, events, begun) };
   } finally {
     clock.stop();
-    await Promise.all([activations.close(), producer.close()]);
+    await sender.close();
     redis.disconnect();
     await pool.end();
   }
@@ -89,13 +77,4 @@ async function untilEnded(pool: pg.Pool, commands: Command[]): Promise<void> {
     }
     await pause(POLL_MS);
   }
-}
-
-async function holdsEndedSince(pool: pg.Pool, events: EventId[], since: number): Promise<number> {
-  const { rows } = await pool.query<{ ended: number }>(
-    `SELECT count(*)::int AS ended FROM reservations
-    WHERE event_id = ANY ($1::text[]) AND status = 'expired' AND ended_at >= to_timestamp($2 / 1000.0)`,
-    [events, since],
-  );
-  return rows[0]?.ended ?? 0;
 }

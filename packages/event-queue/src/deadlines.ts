@@ -8,6 +8,9 @@ import { DEADLINES } from "./names.ts";
 
 /** Timers that a process remembers to have set, so that a rush of holds in one second sets one. */
 const REMEMBERED_MAX = 10_000;
+/** Times that a timer rings before it is given up, and milliseconds to the second one: each pause is twice the last. */
+const RINGS_MAX = 5;
+const RING_AGAIN_MS = 100;
 const STREAM_LENGTH_MAX = 100;
 
 const Deadline = z.object({ eventId: EventId, dueAt: z.int() });
@@ -39,6 +42,9 @@ export function openDeadlines(redis: Redis, prefix: string): Deadlines {
         {
           jobId,
           delay: Math.max(0, dueAt + SETTLE_GRACE_MS - now),
+          attempts: RINGS_MAX,
+          backoff: { type: "exponential", delay: RING_AGAIN_MS },
+          stackTraceLimit: 1,
           removeOnComplete: true,
           removeOnFail: true, // a failed one with this id would block its successor
         },
@@ -56,13 +62,16 @@ export interface DeadlineWorkerOptions {
   readonly concurrency: number;
   /** Database time: timers run by the clock of the process that set them, deadlines by this one. */
   readonly now: () => EpochMs;
+  /** Rejects when the timer is to ring again. */
   readonly onDue: (deadline: Deadline) => Promise<void>;
+  /** The timer has rung in vain for the last time. */
+  readonly onGivenUp: (deadline: Deadline, error: Error) => void;
   readonly onError: (error: Error) => void;
 }
 
 /** Calls `onDue` for each timer, never before the deadline and the grace are over in database time. */
 export function startDeadlineWorker(options: DeadlineWorkerOptions): Worker {
-  const { redis, prefix, concurrency, now, onDue, onError } = options;
+  const { redis, prefix, concurrency, now, onDue, onGivenUp, onError } = options;
   const worker = new Worker<Deadline>(
     DEADLINES,
     async (job: Job<Deadline>, token) => {
@@ -77,5 +86,8 @@ export function startDeadlineWorker(options: DeadlineWorkerOptions): Worker {
     { connection: redis, prefix, concurrency },
   );
   worker.on("error", onError);
+  worker.on("failed", (job, error) => {
+    if (job !== undefined && job.attemptsMade >= (job.opts.attempts ?? 1)) onGivenUp(job.data, error);
+  });
   return worker;
 }

@@ -31,8 +31,15 @@ interface Served extends Deadline {
   readonly at: number;
 }
 
-/** Serves timers by a clock that is `slowMs` behind. */
-function serve(slowMs = 0): Served[] {
+interface Serving {
+  /** Milliseconds by which the clock is behind. */
+  readonly slowMs?: number;
+  /** How often every timer rings in vain. */
+  readonly vain?: number;
+  readonly onGivenUp?: (deadline: Deadline, error: Error) => void;
+}
+
+function serve({ slowMs = 0, vain = 0, onGivenUp = () => undefined }: Serving = {}): Served[] {
   const served: Served[] = [];
   const connection = openPatientRedis({ url: redis.url, name: "test-deadlines", onError: () => undefined });
   const worker = startDeadlineWorker({
@@ -40,7 +47,12 @@ function serve(slowMs = 0): Served[] {
     prefix: redis.prefix,
     concurrency: 4,
     now: () => Date.now() - slowMs,
-    onDue: async (deadline) => void served.push({ ...deadline, at: Date.now() - slowMs }),
+    onDue: async (deadline) => {
+      served.push({ ...deadline, at: Date.now() - slowMs });
+      if (served.filter(({ eventId }) => eventId === deadline.eventId).length <= vain)
+        throw new Error("in vain");
+    },
+    onGivenUp,
     onError: () => undefined,
   });
   onTestFinished(async () => {
@@ -79,7 +91,7 @@ test("all holds of an event that end in one second share a timer; each second an
 });
 
 test("a timer that rings early by the database's clock is put off until deadline and grace are over", async () => {
-  const served = serve(400); // the setter's clock was 400 ms ahead
+  const served = serve({ slowMs: 400 }); // the setter's clock was 400 ms ahead
   const dueAt = Math.ceil(Date.now() / 1_000) * 1_000;
   const eventId = redis.newEvent();
   await deadlines.schedule(eventId, dueAt, Date.now());
@@ -99,6 +111,28 @@ test("a deadline that is past rings at once, leaves nothing behind, and may be s
   onTestFinished(() => another.close());
   await another.schedule(eventId, 5_000, Date.now());
   await until("the timer again", () => served.length === 2);
+});
+
+test("a timer that rang in vain rings again, and is gone once it did not", async () => {
+  const lucky = redis.newEvent();
+  const served = serve({ vain: 4 });
+  await deadlines.schedule(lucky, 7_000, Date.now());
+  await until("the fifth ring", () => served.length === 5);
+  await until("its job to be gone", async () => (await queue.getJob(`expire-${lucky}-7`)) === undefined);
+});
+
+test("a timer that always rings in vain is given up, and blocks no successor", async () => {
+  const unlucky = redis.newEvent();
+  const givenUp: [Deadline, string][] = [];
+  const served = serve({
+    vain: 100,
+    onGivenUp: (deadline, { message }) => void givenUp.push([deadline, message]),
+  });
+  await deadlines.schedule(unlucky, 7_000, Date.now());
+  await until("the end of it", () => givenUp.length > 0);
+  expect(givenUp).toEqual([[{ eventId: unlucky, dueAt: 7_000 }, "in vain"]]);
+  expect(served).toHaveLength(5);
+  expect(await queue.getJob(`expire-${unlucky}-7`)).toBe(undefined);
 });
 
 test("a job that is no deadline fails and blocks no other", async () => {

@@ -131,6 +131,20 @@ test("timers ring although Redis was out of reach for a moment", { timeout: 15_0
   expect(performance.now() - backAt).toBeLessThan(5_000);
 });
 
+test("a timer whose command could not be sent at first rings again", async () => {
+  await startExpiring();
+  const event = await createEvent(database.pool);
+  const waiting = `${redis.prefix}:{${event.id}}:wait`;
+  await redis.redis.set(waiting, "not a list"); // the queue refuses every add
+  const deadlines = openDeadlines(redis.redis, redis.prefix);
+  onTestFinished(() => deadlines.close());
+  await deadlines.schedule(event.id, 3_000, Date.now());
+  const timer = `${redis.prefix}:${DEADLINES}:expire-${event.id}-3`;
+  await until("the first try to fail", async () => (await redis.redis.hexists(timer, "atm")) === 1);
+  await redis.redis.del(waiting);
+  await until("the command", async () => (await jobsOf(redis.redis, redis.prefix, event.id)).waiting === 1);
+});
+
 test("a timer whose command cannot be sent is given up: the sweep finds what it would have said", async () => {
   await startExpiring();
   const event = await createEvent(database.pool);

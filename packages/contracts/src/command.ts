@@ -1,12 +1,12 @@
 // Commands, as outsiders see them: what became of something that was asked of an event.
-import { CommandId, EventId, type Outcome } from "@holdfast/domain";
+import { CommandId, EventId, OUTCOME_STATUSES, type Outcome } from "@holdfast/domain";
 import { z } from "zod";
 import { isoTime, isoTimeOrNull, TimeOut } from "./fields.ts";
 import { listOf } from "./list.ts";
 import { type Occasion, Problem, type ProblemFacts, presentProblem, problemOf } from "./problem.ts";
 import { presentReservation, Reservation } from "./reservation.ts";
 
-export const COMMAND_STATUSES = ["queued", "succeeded", "rejected", "failed"] as const;
+export const COMMAND_STATUSES = ["queued", ...OUTCOME_STATUSES] as const;
 export type CommandStatus = (typeof COMMAND_STATUSES)[number];
 
 export const Command = z

@@ -1,6 +1,7 @@
 // Events and their slots, as outsiders see them.
 import {
   type Slot as DomainSlot,
+  EVENT_STATUSES,
   EventId,
   type EventTerms,
   eventStatus,
@@ -11,6 +12,7 @@ import {
   MAX_PER_USER_DEFAULT,
   OFFER_SECONDS_DEFAULT,
   OFFER_SECONDS_MAX,
+  OVERLAP_POLICIES,
   SLOT_CAPACITY_MAX,
   SLOTS_PER_EVENT_MAX,
   SlotId,
@@ -24,7 +26,6 @@ export const EVENT_NAME_LENGTH_MAX = 200;
 export const EVENT_DESCRIPTION_LENGTH_MAX = 5_000;
 export const VENUE_LENGTH_MAX = 200;
 export const SLOT_NAME_LENGTH_MAX = 200;
-export const EVENT_STATUSES = ["scheduled", "onSale", "paused", "salesClosed", "over", "cancelled"] as const;
 
 /** How an event's waitlist behaves: what is not given is as the defaults say. */
 export const WaitlistPolicyIn = z.strictObject({
@@ -70,7 +71,7 @@ export const CreateEventBody = z
     offerSeconds: wholeNumber(1, OFFER_SECONDS_MAX).default(OFFER_SECONDS_DEFAULT),
     maxPerOrder: wholeNumber(1, SLOT_CAPACITY_MAX).default(MAX_PER_ORDER_DEFAULT),
     maxPerUser: wholeNumber(1, SLOT_CAPACITY_MAX).default(MAX_PER_USER_DEFAULT),
-    overlapPolicy: z.enum(["refuse", "allow"]).default("refuse"),
+    overlapPolicy: z.enum(OVERLAP_POLICIES).default("refuse"),
     cancelCutoffSeconds: wholeNumber(0, INTEGER_MAX).default(0),
     waitlist: WaitlistPolicyIn.default(WaitlistPolicyIn.parse({})),
     slots: z.array(SlotBody).min(1).max(SLOTS_PER_EVENT_MAX),
@@ -125,7 +126,7 @@ export const Event = z
     offerSeconds: z.int(),
     maxPerOrder: z.int(),
     maxPerUser: z.int(),
-    overlapPolicy: z.enum(["refuse", "allow"]),
+    overlapPolicy: z.enum(OVERLAP_POLICIES),
     cancelCutoffSeconds: z.int(),
     waitlist: WaitlistPolicy,
     slots: z.array(Slot),

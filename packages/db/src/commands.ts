@@ -1,11 +1,10 @@
 // Commands outside the queue: those that were promised to somebody and have not ended, and how the others ended.
 // Used by gateways, which answer, and by sweeps, which send again. Changes no inventory.
-import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
+import type { Command, CommandId, EpochMs, EventId, Outcome, OutcomeStatus, UserId } from "@holdfast/domain";
 import { SETTLE_GRACE_MS } from "@holdfast/domain";
 import pg from "pg";
+import { ms, time } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
-
-const ms = (column: string): string => `round(date_part('epoch', ${column}) * 1000)`;
 
 export interface AcceptedCommand {
   readonly command: Command;
@@ -37,7 +36,7 @@ export async function acceptCommands(db: Queryable, given: readonly AcceptedComm
     name: "accept-commands",
     text: `INSERT INTO accepted_commands (command_id, event_id, user_id, type, submitted_at, command, reservation_id,
         ticket)
-      SELECT u.id, u.event_id, u.user_id, u.type, to_timestamp(u.submitted_at / 1000.0), u.command::jsonb,
+      SELECT u.id, u.event_id, u.user_id, u.type, ${time("u.submitted_at")}, u.command::jsonb,
         u.reservation_id, u.ticket
       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::bigint[])
         AS u(id, event_id, user_id, type, submitted_at, command, reservation_id, ticket)
@@ -125,7 +124,7 @@ export async function findCommands(db: Queryable, ids: readonly CommandId[]): Pr
 
 export interface CommandPage {
   readonly userId: UserId;
-  readonly status: "queued" | "succeeded" | "rejected" | "failed" | null;
+  readonly status: "queued" | OutcomeStatus | null;
   readonly limit: number;
   /** The last one of the page before; null for the first page. */
   readonly after: { readonly submittedAt: EpochMs; readonly id: CommandId } | null;
@@ -238,7 +237,7 @@ export async function countExpiredSince(
 ): Promise<number> {
   const { rows } = await db.query<{ ended: number }>(
     `SELECT count(*)::int AS ended FROM reservations
-    WHERE event_id = ANY ($1::text[]) AND status = 'expired' AND ended_at >= to_timestamp($2 / 1000.0)`,
+    WHERE event_id = ANY ($1::text[]) AND status = 'expired' AND ended_at >= ${time("$2")}`,
     [events, since],
   );
   return rows[0]?.ended ?? 0;

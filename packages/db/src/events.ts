@@ -1,5 +1,6 @@
 // Statements about events for those who only look, and the one that makes an event. Counters are not written here.
 import type { EventId, EventTerms, Slot, UserId } from "@holdfast/domain";
+import { ms } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
 
 export interface SlotRecord extends Slot {
@@ -37,8 +38,6 @@ export type NewEvent = Omit<
   EventRecord,
   "cancelledAt" | "salesClosed" | "pausedAt" | "version" | "createdAt" | "updatedAt" | "startsAt" | "slots"
 > & { readonly slots: readonly NewSlot[] };
-
-const ms = (column: string) => `(extract(epoch FROM ${column}) * 1000)::float8`;
 
 const SELECT_EVENTS = `
   SELECT e.id, e.organizer_id AS "organizerId", e.name, e.description, e.venue,

@@ -24,6 +24,7 @@ import {
   type UserId,
 } from "@holdfast/domain";
 import type pg from "pg";
+import { ms, time } from "./epoch.ts";
 
 /** Due holds that one batch settles. More of them are settled in pieces, a transaction each. */
 export const SETTLE_MAX = 256;
@@ -35,9 +36,6 @@ type Statement = (...values: unknown[]) => pg.QueryConfig;
 const statement =
   (name: string, text: string): Statement =>
   (...values) => ({ name, text, values });
-
-const ms = (column: string): string => `round(date_part('epoch', ${column}) * 1000)`;
-const time = (value: string): string => `to_timestamp(${value} / 1000.0)`;
 
 const LANE_COLUMNS = `fence, ${ms("logical_at")} AS logical_at, next_seq, paused_at IS NOT NULL AS paused`;
 

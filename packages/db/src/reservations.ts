@@ -7,9 +7,8 @@ import type {
   ReservationStatus,
   UserId,
 } from "@holdfast/domain";
+import { ms } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
-
-const ms = (column: string) => `(extract(epoch FROM ${column}) * 1000)::float8`;
 
 const COLUMNS = `
   id, event_id AS "eventId", slot_id AS "slotId", user_id AS "userId", quantity, status, origin,

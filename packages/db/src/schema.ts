@@ -1,6 +1,16 @@
 // The tables, read like a data dictionary. A promise of the rules stands here a second time, as a named
 // constraint: a wrong rule can be embarrassing, it cannot oversell. Indexes name the query they serve.
-import { END_REASONS, RESERVATION_ORIGINS, RESERVATION_STATUSES, USER_ROLES } from "@holdfast/domain";
+import {
+  END_REASONS,
+  HOLD_SECONDS_MAX,
+  OFFER_SECONDS_MAX,
+  OUTCOME_STATUSES,
+  OVERLAP_POLICIES,
+  RESERVATION_ORIGINS,
+  RESERVATION_STATUSES,
+  SLOT_CAPACITY_MAX,
+  USER_ROLES,
+} from "@holdfast/domain";
 import { type SQL, sql } from "drizzle-orm";
 import {
   bigint,
@@ -24,6 +34,8 @@ const tstzrange = customType<{ data: string }>({ dataType: () => "tstzrange" });
 const at = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 const oneOf = (column: string, values: readonly string[]): SQL =>
   sql.raw(`${column} IN (${values.map((value) => `'${value}'`).join(", ")})`);
+const between = (column: string, min: number, max: number): SQL =>
+  sql.raw(`${column} BETWEEN ${min} AND ${max}`);
 
 export const users = pgTable(
   "users",
@@ -113,9 +125,9 @@ export const events = pgTable(
     index("events_upcoming_idx").on(t.startsAt, t.id), // lists, by start, keyset
     index("events_ends_at_idx").on(t.endsAt, t.id),
     index("events_organizer_id_idx").on(t.organizerId),
-    check("events_overlap_policy_known", oneOf("overlap_policy", ["refuse", "allow"])),
-    check("events_hold_seconds_range", sql`hold_seconds BETWEEN 1 AND 86400`),
-    check("events_offer_seconds_range", sql`offer_seconds BETWEEN 1 AND 604800`),
+    check("events_overlap_policy_known", oneOf("overlap_policy", OVERLAP_POLICIES)),
+    check("events_hold_seconds_range", between("hold_seconds", 1, HOLD_SECONDS_MAX)),
+    check("events_offer_seconds_range", between("offer_seconds", 1, OFFER_SECONDS_MAX)),
     check(
       "events_limits_positive",
       sql`max_per_order > 0 AND max_per_user > 0 AND cancel_cutoff_seconds >= 0`,
@@ -143,7 +155,7 @@ export const slots = pgTable(
   },
   (t) => [
     unique("slots_event_id_id_key").on(t.eventId, t.id), // all slots of an event; target of reservations
-    check("slots_capacity_range", sql`capacity BETWEEN 0 AND 1000000`),
+    check("slots_capacity_range", between("capacity", 0, SLOT_CAPACITY_MAX)),
     check("slots_counters_not_negative", sql`held >= 0 AND purchased >= 0`),
     check("slots_never_oversold", sql`held + purchased <= capacity`),
     check("slots_ends_after_start", sql`starts_at < ends_at`),
@@ -277,7 +289,7 @@ export const outcomes = pgTable(
       .on(t.userId, t.idempotencyKey)
       .where(sql`idempotency_key IS NOT NULL`),
     index("outcomes_user_id_idx").on(t.userId, t.submittedAt, t.commandId).where(sql`user_id IS NOT NULL`), // a user's own list
-    check("outcomes_status_known", oneOf("status", ["succeeded", "rejected", "failed"])),
+    check("outcomes_status_known", oneOf("status", OUTCOME_STATUSES)),
     check("outcomes_seq_positive", sql`seq >= 1`),
   ],
 );

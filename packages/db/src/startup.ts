@@ -20,7 +20,7 @@ export async function databaseFaults(pool: Pick<pg.Pool, "query">): Promise<stri
   return faults;
 }
 
-/** How many locks all drains together may take, and how many this database has room for. */
+/** How many locks this database has room for. */
 export async function lockTableRoom(pool: Pick<pg.Pool, "query">): Promise<number> {
   const { rows } = await pool.query<{ room: number }>(
     `SELECT current_setting('max_locks_per_transaction')::int * current_setting('max_connections')::int AS room`,

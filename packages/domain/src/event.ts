@@ -3,7 +3,8 @@
 import type { EventId, SlotId, UserId } from "./ids.ts";
 import type { EpochMs } from "./time.ts";
 
-export type OverlapPolicy = "refuse" | "allow";
+export const OVERLAP_POLICIES = ["refuse", "allow"] as const;
+export type OverlapPolicy = (typeof OVERLAP_POLICIES)[number];
 
 export interface EventTerms {
   readonly id: EventId;
@@ -32,7 +33,8 @@ export interface Slot {
 
 export const freeTickets = (slot: Slot): number => slot.capacity - slot.held - slot.purchased;
 
-export type EventStatus = "scheduled" | "onSale" | "paused" | "salesClosed" | "over" | "cancelled";
+export const EVENT_STATUSES = ["scheduled", "onSale", "paused", "salesClosed", "over", "cancelled"] as const;
+export type EventStatus = (typeof EVENT_STATUSES)[number];
 
 /** What an event is called at a moment: the first line that applies. */
 export function eventStatus(

@@ -15,10 +15,10 @@ export const ID_PREFIXES = {
 export type IdKind = keyof typeof ID_PREFIXES;
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
-const SUFFIX = "[0-7][0-9a-hjkmnp-tv-z]{25}";
 
 /** Length of the part behind the underscore: 26 characters carry 130 bits, of which 128 are used. */
 export const ID_SUFFIX_LENGTH = 26;
+const SUFFIX = `[0-7][0-9a-hjkmnp-tv-z]{${ID_SUFFIX_LENGTH - 1}}`;
 
 const idSchema = <Brand extends string>(prefix: string) =>
   z

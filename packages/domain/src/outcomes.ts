@@ -33,6 +33,7 @@ export type Outcome =
   | { readonly status: "rejected"; readonly refusal: Refusal }
   | { readonly status: "failed"; readonly failure: FailureCode };
 
+export const OUTCOME_STATUSES = ["succeeded", "rejected", "failed"] as const satisfies Outcome["status"][];
 export type OutcomeStatus = Outcome["status"];
 
 /** What a decision does to the event, beside answering. Applied in order. */

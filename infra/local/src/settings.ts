@@ -1,7 +1,7 @@
 // What the launcher and its commands take from the environment and from `.env`. Services parse their own.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { DEFAULT_PREFIX } from "@holdfast/event-queue";
+import { given, LOG_FORMATS, loadConfig, REDIS_PREFIX_DEFAULT } from "@holdfast/runtime";
 import { z } from "zod";
 import { LOOPBACK } from "./ports.ts";
 import { dataDirFrom } from "./stores.ts";
@@ -14,8 +14,8 @@ const settingsShape = z.object({
   HOST: z.string().default(LOOPBACK),
   DATABASE_URL: z.string().optional(),
   REDIS_URL: z.string().optional(),
-  REDIS_PREFIX: z.string().default(DEFAULT_PREFIX),
-  LOG_FORMAT: z.enum(["text", "json"]).default("text"),
+  REDIS_PREFIX: z.string().default(REDIS_PREFIX_DEFAULT),
+  LOG_FORMAT: z.enum(LOG_FORMATS).default("text"),
 });
 
 export interface LocalSettings {
@@ -28,7 +28,7 @@ export interface LocalSettings {
   redisUrl: string | undefined;
   /** What the product's keys in Redis start with. */
   redisPrefix: string;
-  logFormat: "text" | "json";
+  logFormat: (typeof LOG_FORMATS)[number];
   /** Everything else, for the processes to be started. */
   env: NodeJS.ProcessEnv;
 }
@@ -42,15 +42,10 @@ export function readSettings(): LocalSettings {
 
 /** The settings that the given environment asks for. An empty variable is an absent one. */
 export function settingsFrom(env: NodeJS.ProcessEnv): LocalSettings {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => (value ?? "") !== ""));
-  const parsed = settingsShape.safeParse(given);
-  if (!parsed.success) {
-    const mistakes = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
-    throw new Error(`The environment does not fit:\n${mistakes.join("\n")}`);
-  }
-  const { PORT, HOST, DATABASE_URL, REDIS_URL, REDIS_PREFIX, LOG_FORMAT } = parsed.data;
+  const { PORT, HOST, DATABASE_URL, REDIS_URL, REDIS_PREFIX, LOG_FORMAT } = loadConfig(settingsShape, env);
+  const set = given(env);
   return {
-    dataDir: dataDirFrom(given),
+    dataDir: dataDirFrom(set),
     port: PORT ?? DEFAULT_PORT,
     portChosen: PORT !== undefined,
     host: HOST,
@@ -58,6 +53,6 @@ export function settingsFrom(env: NodeJS.ProcessEnv): LocalSettings {
     redisUrl: REDIS_URL,
     redisPrefix: REDIS_PREFIX,
     logFormat: LOG_FORMAT,
-    env: given,
+    env: set,
   };
 }

@@ -2,8 +2,6 @@
 // on a cluster events spread over slots, and each script touches one slot only.
 import type { EventId } from "@holdfast/domain";
 
-export const DEFAULT_PREFIX = "hf";
-
 /** Jobs that say "this event has work". Holding one is owning the event. */
 export const ACTIVATIONS = "{activations}";
 /** One delayed job for each event and second at which holds end. */

@@ -3,6 +3,8 @@ import { z } from "zod";
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace"] as const;
 export const LOG_FORMATS = ["json", "text"] as const;
+/** What everything of ours in Redis starts with, unless told otherwise. */
+export const REDIS_PREFIX_DEFAULT = "hf";
 export const MODES = ["local", "production"] as const;
 
 /** What every service may be told. `production` refuses what only makes sense on one's own machine. */
@@ -26,22 +28,25 @@ const urlOf = (schemes: readonly string[], example: string) =>
 export const StoresConfig = ServiceConfig.extend({
   DATABASE_URL: urlOf(["postgres:", "postgresql:"], "postgresql://user:password@host:5432/database"),
   REDIS_URL: urlOf(["redis:", "rediss:"], "redis://:password@host:6379"),
+  REDIS_PREFIX: z.string().min(1).default(REDIS_PREFIX_DEFAULT),
 });
 export type StoresConfig = z.infer<typeof StoresConfig>;
+
+export type Env = Readonly<Record<string, string | undefined>>;
 
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
-/** An empty variable counts as absent: compose files and shells cannot unset one. Throws `ConfigError` with every mistake. */
-export function loadConfig<Schema extends z.ZodType>(
-  schema: Schema,
-  env: Readonly<Record<string, string | undefined>>,
-): z.infer<Schema> {
-  const given = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
+/** What is set. An empty variable counts as absent: compose files and shells cannot unset one. */
+export const given = (env: Env): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => (entry[1] ?? "") !== ""),
   );
-  const parsed = schema.safeParse(given);
+
+/** Reads what is `given`. Throws `ConfigError` with every mistake. */
+export function loadConfig<Schema extends z.ZodType>(schema: Schema, env: Env): z.infer<Schema> {
+  const parsed = schema.safeParse(given(env));
   if (parsed.success) return parsed.data;
   const mistakes = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
   throw new ConfigError(`The environment cannot be used:\n${mistakes.join("\n")}`);

@@ -1,7 +1,7 @@
 // The life of a service process: configure, open, say "ready", stop when asked, exit. Knows no service.
 import process from "node:process";
 import type { z } from "zod";
-import { ConfigError, loadConfig, type ServiceConfig } from "./config.ts";
+import { ConfigError, type Env, loadConfig, type ServiceConfig } from "./config.ts";
 import { createLogger, type Logger } from "./logger.ts";
 
 /** Milliseconds that a service has for its graceful stop; the promise to the outside is 5 s. */
@@ -29,7 +29,7 @@ export interface Opening<Config> {
 
 /** What is taken from the process, as an argument, so that a life can be tested inside another one. */
 export interface Host {
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Env;
   on(event: string, listener: (reason: unknown) => void): unknown;
   send?: ((message: unknown) => unknown) | undefined;
   exit(code: number): void;

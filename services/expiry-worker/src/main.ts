@@ -1,9 +1,8 @@
 // The expiry worker: waits for holds' deadlines and tells their events. Opens, waits, stops.
-import { runService } from "@holdfast/runtime";
-import { ExpiryWorkerConfig } from "./config.ts";
+import { runService, StoresConfig } from "@holdfast/runtime";
 import { startExpiryWorker } from "./expire.ts";
 
-await runService("expiry-worker", ExpiryWorkerConfig, ({ config, log }) =>
+await runService("expiry-worker", StoresConfig, ({ config, log }) =>
   startExpiryWorker({
     databaseUrl: config.DATABASE_URL,
     redisUrl: config.REDIS_URL,

@@ -1,5 +1,4 @@
 // What the gateway may be told by its environment.
-import { DEFAULT_PREFIX } from "@holdfast/event-queue";
 import { StoresConfig } from "@holdfast/runtime";
 import { z } from "zod";
 
@@ -12,7 +11,6 @@ export const GatewayConfig = StoresConfig.extend({
   JWT_SECRET: z
     .string({ error: `is missing: at least ${JWT_SECRET_LENGTH_MIN} characters, random` })
     .min(JWT_SECRET_LENGTH_MIN, `must have at least ${JWT_SECRET_LENGTH_MIN} characters`),
-  REDIS_PREFIX: z.string().min(1).default(DEFAULT_PREFIX),
   RATE_LIMITS: z.enum(["on", "off"]).default("on"),
   /** Addresses of proxies whose X-Forwarded-For is believed, separated by commas. None by default. */
   TRUST_PROXY: z

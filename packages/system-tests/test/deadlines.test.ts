@@ -1,12 +1,13 @@
 // F5: holds end by themselves, in time, with and without the service that watches their deadlines.
 import type { EventId } from "@holdfast/domain";
+import { until } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { inParallel, report } from "./crowd.ts";
+import { untilDatabaseTime } from "./database-time.ts";
 import { type Ending, endingOf, wordOf } from "./endings.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople, type MadeEvent, type Person } from "./population.ts";
 import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
-import { until, untilDatabaseTime } from "./until.ts";
 
 /** Milliseconds after its deadline by which a hold has ended, with nobody asking. */
 const LATE_MAX_MS = 1_500;
@@ -31,14 +32,15 @@ async function reserve({ reservePath }: MadeEvent, { token }: Person): Promise<E
 
 /** How late each hold of these events ended, in milliseconds, once all of them have. Only looks at the tables. */
 async function latenessOf(events: readonly MadeEvent[], holds: number): Promise<number[]> {
-  return until(`${holds} holds end`, HOLDS_TIMEOUT_MS / 2, async () => {
+  const ended = async () => {
     const { rows } = await system.pool.query<{ late: number }>(
       `SELECT date_part('epoch', ended_at - expires_at) * 1000 AS late FROM reservations
       WHERE event_id = ANY ($1::text[]) AND status = 'expired' AND end_reason = 'deadline'`,
       [events.map(({ eventId }) => eventId)],
     );
     return rows.length === holds && rows.map(({ late }) => late);
-  });
+  };
+  return until(`${holds} holds to end`, ended, HOLDS_TIMEOUT_MS / 2);
 }
 
 /** Holds of 1, 2 and 3 seconds, made at different moments of a second. */

@@ -1,11 +1,11 @@
 // F6: a purchase counts from the moment it was accepted, however long the worker was away.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Answer } from "./client.ts";
+import { untilDatabaseTime } from "./database-time.ts";
 import { type Ending, endingOf, readCommand, wordOf } from "./endings.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople, type Person } from "./population.ts";
 import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
-import { untilDatabaseTime } from "./until.ts";
 
 const HOLD_SECONDS = 2;
 const FREEZE_TIMEOUT_MS = 20_000;

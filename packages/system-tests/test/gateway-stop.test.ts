@@ -1,5 +1,6 @@
 // A gateway that is told to stop under load: whoever was let in is answered, and it is gone within 5 s.
 import { randomUUID } from "node:crypto";
+import { until } from "@holdfast/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Answer } from "./client.ts";
 import { report, tally } from "./crowd.ts";
@@ -7,7 +8,6 @@ import { commandOf, endingOf, wordOf } from "./endings.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople } from "./population.ts";
 import { type Gateway, START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
-import { until } from "./until.ts";
 
 const CLIENTS = 100;
 const PEOPLE = 6_000;
@@ -58,7 +58,7 @@ test("a gateway that is stopped under load answers everybody whose command it to
     }
   }
   const asking = Promise.all(Array.from({ length: CLIENTS }, keepAsking));
-  await until("the load runs", STOP_TIMEOUT_MS, async () => answered.length >= STOP_AFTER);
+  await until("the load to run", () => answered.length >= STOP_AFTER, STOP_TIMEOUT_MS);
   const tookMs = await stopGateway(leaving);
   gone = true;
   await asking;
@@ -101,7 +101,7 @@ test("whoever waits at a gateway that is stopped gets a 202 at once, and the end
         return { token, answer };
       }),
     );
-    await until("all commands are queued", STOP_TIMEOUT_MS, async () => (await queued()) === WAITING);
+    await until("all commands to be queued", async () => (await queued()) === WAITING, STOP_TIMEOUT_MS);
     tookMs = await stopGateway(leaving);
     answers = await asking;
   } finally {

@@ -1,5 +1,5 @@
 // What must be true of the tables whenever no command is under way, whatever happened before. Looks, changes nothing.
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@holdfast/testkit";
 import type pg from "pg";
 
 /** Each statement finds what contradicts its sentence, as one text column. */
@@ -56,7 +56,6 @@ const CONTRADICTIONS: Readonly<Record<string, string>> = {
 const SHOWN_MAX = 5;
 /** Milliseconds that the sweep may take to forget a command that ended while it was being accepted. */
 const FORGOTTEN_WITHIN_MS = 5_000;
-const LOOK_EVERY_MS = 100;
 
 /** What contradicts an invariant, in words. Empty when all is well. */
 export async function checkInvariants(pool: pg.Pool): Promise<string[]> {
@@ -71,12 +70,11 @@ export async function checkInvariants(pool: pg.Pool): Promise<string[]> {
 
 /** A command that ends while a gateway accepts it leaves a row that only the sweep finds. */
 async function untilEndedAreForgotten(pool: pg.Pool): Promise<void> {
-  const endsAt = performance.now() + FORGOTTEN_WITHIN_MS;
-  while (performance.now() < endsAt) {
+  const areForgotten = async (): Promise<boolean> => {
     const { rowCount } = await pool.query(
       "SELECT FROM accepted_commands a JOIN outcomes o ON o.command_id = a.command_id LIMIT 1",
     );
-    if (rowCount === 0) return;
-    await sleep(LOOK_EVERY_MS);
-  }
+    return rowCount === 0;
+  };
+  await until("commands that have ended to be forgotten", areForgotten, FORGOTTEN_WITHIN_MS);
 }

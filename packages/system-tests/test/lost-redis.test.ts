@@ -1,11 +1,11 @@
 // What was promised survives Redis: its keys are lost twice while a thousand commands wait.
+import { until } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { at, inParallel, report, tally } from "./crowd.ts";
 import { endingOf, wordOf } from "./endings.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople } from "./population.ts";
 import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
-import { until } from "./until.ts";
 
 const COMMANDS = 1_000;
 const CAPACITY = 100;
@@ -37,7 +37,7 @@ test("a thousand promised commands all end, though Redis is emptied before and w
   await system.loseRedis();
   const lostAt = performance.now();
   await system.startWorker();
-  await until("the first of them end", RECOVERY_TIMEOUT_MS, async () => (await endedCommands()) > 0);
+  await until("the first of them to end", async () => (await endedCommands()) > 0, RECOVERY_TIMEOUT_MS);
   await system.loseRedis();
   const endings = await Promise.all(
     people.map(({ token }, i) => {

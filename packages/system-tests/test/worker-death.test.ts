@@ -1,8 +1,8 @@
 // F4: workers are killed under load, again and again; what was answered stands, and the rest goes on at once.
 // `KILLS=20` for the long form, `SEED=…` to choose the same moments and victims again.
 import { randomInt, randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { EventId } from "@holdfast/domain";
+import { until } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { queueOf, report, tally } from "./crowd.ts";
 import { type Ending, endingOf, wordOf } from "./endings.ts";
@@ -80,6 +80,11 @@ function startLoad(chance: Chance, events: readonly MadeEvent[], nextPerson: () 
   const ended = Promise.all(Array.from({ length: CHAINS }, keepBuying));
   ended.catch(() => {}); // told to who stops the load
   return {
+    /** Resolves after so many more answers. */
+    async goesOn(answers: number): Promise<void> {
+      const enough = history.length + answers;
+      await until(`${answers} more answers`, () => history.length >= enough);
+    },
     async stop(): Promise<Entry[]> {
       stopped = true;
       await ended;
@@ -129,7 +134,7 @@ test(`F4: one of two workers is killed ${KILLS} times under load: every answer s
   const waits: number[] = [];
   const dead = new Set<number>();
   for (let kill = 0; kill < KILLS; kill += 1) {
-    await sleep(chance.between(200, 1_500));
+    await load.goesOn(chance.between(100, 600));
     const victim = chance.pick(system.workers.filter(({ pid }) => !dead.has(pid)));
     victim.kill("SIGKILL");
     dead.add(victim.pid);

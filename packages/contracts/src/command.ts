@@ -37,6 +37,7 @@ export interface CommandFacts {
   readonly status: CommandStatus;
   readonly submittedAt: number;
   readonly finishedAt: number | null;
+  /** Counts from 1; null once ended, or when nobody knows. */
   readonly position: number | null;
   readonly outcome: Outcome | null;
 }

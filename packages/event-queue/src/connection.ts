@@ -18,13 +18,21 @@ export interface RedisOptions {
  * For producers and drains: what cannot be sent now fails at once, and nothing is ever sent a second time behind
  * the caller's back (a claim that is repeated would lose the jobs of the first).
  */
-export function openRedis({ url, name, onError }: RedisOptions): Redis {
+export function openRedis({
+  url,
+  name,
+  onError,
+  commandTimeoutMs = REDIS_COMMAND_TIMEOUT_MS,
+}: RedisOptions & {
+  /** Milliseconds that a command may take. */
+  readonly commandTimeoutMs?: number;
+}): Redis {
   const redis = new Redis(url, {
     connectionName: name,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: REDIS_COMMAND_TIMEOUT_MS,
+    commandTimeout: commandTimeoutMs,
     retryStrategy: reconnectDelay,
   });
   redis.on("error", onError);

@@ -19,8 +19,8 @@ import { BODY_BYTES_MAX, readJsonBody } from "./json-body.ts";
 import { openApiOf } from "./openapi.ts";
 import { refuseTunnel, replyError, replyOnSocket, replyProblem } from "./problem-replies.ts";
 import { readQuery } from "./query-string.ts";
-import { addressKey, type RateLimiter, rateHeaders } from "./rate-limits.ts";
-import { notFound, Refused } from "./refused.ts";
+import { addressKey, RATE_POLICIES, type RateLimiter, rateHeaders } from "./rate-limits.ts";
+import { later, notFound, Refused } from "./refused.ts";
 import { routeTable } from "./route-table.ts";
 import { authEndpoints } from "./routes/auth.ts";
 import { commandEndpoints } from "./routes/commands.ts";
@@ -158,9 +158,8 @@ function doorkeeperOf(app: FastifyInstance, { limiter, roleNow, standing }: AppO
       if (limiter === null) return;
       const who = claim === null || claim === "invalid" ? addressKey(request.ip) : claim.userId;
       const state = await limiter.count(rateClass, rateClass === "auth" ? addressKey(request.ip) : who);
-      reply.headers(rateHeaders(rateClass, state));
-      if (state.exceeded)
-        throw new Refused({ code: "rate-limited" }, { "retry-after": String(state.resetSeconds) });
+      reply.headers(rateHeaders(rateClass, RATE_POLICIES[rateClass], state));
+      if (state.exceeded) throw later("rate-limited", state.resetSeconds);
     },
   };
 }

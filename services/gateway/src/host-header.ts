@@ -1,5 +1,6 @@
 // Checks what Node's HTTP server lets pass: exactly one host, and one that is a host.
 import type { IncomingMessage } from "node:http";
+import { timesSent } from "./raw-headers.ts";
 import { malformed } from "./refused.ts";
 
 let lastGood = ""; // nearly always the same
@@ -11,11 +12,7 @@ export function checkHost({ headers, rawHeaders, httpVersion }: IncomingMessage)
     if (httpVersion === "1.0") return;
     throw malformed("The Host header is missing.");
   }
-  let seen = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === "host") seen += 1;
-  }
-  if (seen > 1) throw malformed("There is more than one Host header.");
+  if (timesSent(rawHeaders, "host") > 1) throw malformed("There is more than one Host header.");
   if (host === lastGood) return;
   if (!/^[\w.:[\]-]+$/.test(host) || !URL.canParse(`http://${host}`))
     throw malformed("The Host header names no host.");

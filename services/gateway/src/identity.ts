@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { TokenClaims } from "@holdfast/access-token";
 import type { SessionId, UserId, UserRole } from "@holdfast/domain";
+import { timesSent } from "./raw-headers.ts";
 import type { Standing } from "./standing.ts";
 
 export interface Identity {
@@ -32,7 +33,7 @@ export class Identities {
     const given = request.headers.authorization;
     if (given === undefined) return null;
     const token = /^Bearer +([\w.~+/=-]+)$/i.exec(given)?.[1];
-    if (token === undefined || isDoubled(request)) return "invalid";
+    if (token === undefined || timesSent(request.rawHeaders, "authorization") > 1) return "invalid";
     const claims = this.#claims(token);
     if (claims === null) return "invalid";
     const role = this.#standing.roleOf(claims.sub, claims.sid, claims.role);
@@ -53,13 +54,4 @@ export class Identities {
     }
     return claims;
   }
-}
-
-/** Node keeps the first of two `Authorization` fields and is silent about the second. */
-function isDoubled({ rawHeaders }: IncomingMessage): boolean {
-  let seen = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.length === 13 && rawHeaders[i]?.toLowerCase() === "authorization") seen += 1;
-  }
-  return seen > 1;
 }

@@ -3,7 +3,7 @@
 // When Redis is gone the login is closed, for nobody would count.
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
-import { addressKey, countInRedis } from "./rate-limits.ts";
+import { addressKey, countInRedis, type RateState, rateHeaders, rateState } from "./rate-limits.ts";
 import { later, Refused } from "./refused.ts";
 
 /** Sign-ins that may fail in a window. */
@@ -39,7 +39,8 @@ export function createLoginThrottle(redis: Redis, prefix: string): LoginThrottle
     async enter(email, address) {
       for (const { key, max } of limits(email, address)) {
         const [count, leftMs] = await orClosed(countInRedis(redis, key, LOGIN_WINDOW_SECONDS));
-        if (count > max) throw tooMany(max, Math.max(1, Math.ceil(leftMs / 1000)));
+        const state = rateState(max, count, leftMs);
+        if (state.exceeded) throw tooMany(max, state);
       }
     },
     async succeeded(email, address) {
@@ -49,13 +50,12 @@ export function createLoginThrottle(redis: Redis, prefix: string): LoginThrottle
   };
 }
 
-const tooMany = (quota: number, seconds: number): Refused =>
+const tooMany = (quota: number, state: RateState): Refused =>
   new Refused(
     { code: "rate-limited" },
     {
-      "retry-after": String(seconds),
-      "ratelimit-policy": `"login";q=${quota};w=${LOGIN_WINDOW_SECONDS}`,
-      ratelimit: `"login";r=0;t=${seconds}`,
+      "retry-after": String(state.resetSeconds),
+      ...rateHeaders("login", { quota, windowSeconds: LOGIN_WINDOW_SECONDS }, state),
     },
   );
 

@@ -2,6 +2,7 @@
 // Only what exists is remembered; what does not exist yet may exist in a moment.
 import { findReservationOrigins, organizersOf, type Queryable, type ReservationOrigin } from "@holdfast/db";
 import type { EventId, Outcome, ReservationId, UserId } from "@holdfast/domain";
+import { forgetOldest } from "./bounded.ts";
 import { coalesce } from "./coalesce.ts";
 
 export const ORIGINS_REMEMBERED_MAX = 100_000;
@@ -75,9 +76,6 @@ class Memory<Id, Found> {
   #keep(id: Id, known: Promise<Found | null>): void {
     this.#known.delete(id);
     this.#known.set(id, known);
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= this.#max) break;
-      this.#known.delete(oldest);
-    }
+    forgetOldest(this.#known, this.#max);
   }
 }

@@ -1,6 +1,7 @@
 // How many requests a user or an address may send, by class of route. Counted in Redis for all gateways together;
 // while Redis is gone, in this process alone.
 import type { Redis } from "ioredis";
+import { forgetOldest } from "./bounded.ts";
 
 export interface RatePolicy {
   /** Requests in a window. */
@@ -62,11 +63,7 @@ export class RateLimiter {
     const [count, leftMs] = await countInRedis(this.#redis, key, windowSeconds).catch(() =>
       this.#countHere(key, windowSeconds),
     );
-    return {
-      exceeded: count > quota,
-      remaining: Math.max(0, quota - count),
-      resetSeconds: Math.max(1, Math.ceil(leftMs / 1000)),
-    };
+    return rateState(quota, count, leftMs);
   }
 
   #countHere(key: string, windowSeconds: number): [number, number] {
@@ -78,22 +75,26 @@ export class RateLimiter {
       this.#local.set(key, counter);
     }
     counter.count += 1;
-    for (const oldest of this.#local.keys()) {
-      if (this.#local.size <= LOCAL_COUNTERS_MAX) break;
-      this.#local.delete(oldest);
-    }
+    forgetOldest(this.#local, LOCAL_COUNTERS_MAX);
     return [counter.count, counter.endsAt - now];
   }
 }
 
+export const rateState = (quota: number, count: number, leftMs: number): RateState => ({
+  exceeded: count > quota,
+  remaining: Math.max(0, quota - count),
+  resetSeconds: Math.max(1, Math.ceil(leftMs / 1000)),
+});
+
 /** The fields `RateLimit-Policy` and `RateLimit`, as structured fields. */
-export function rateHeaders(rateClass: RateClass, state: RateState): Record<string, string> {
-  const { quota, windowSeconds } = RATE_POLICIES[rateClass];
-  return {
-    "ratelimit-policy": `"${rateClass}";q=${quota};w=${windowSeconds}`,
-    ratelimit: `"${rateClass}";r=${state.remaining};t=${state.resetSeconds}`,
-  };
-}
+export const rateHeaders = (
+  policyName: string,
+  { quota, windowSeconds }: RatePolicy,
+  { remaining, resetSeconds }: RateState,
+): Record<string, string> => ({
+  "ratelimit-policy": `"${policyName}";q=${quota};w=${windowSeconds}`,
+  ratelimit: `"${policyName}";r=${remaining};t=${resetSeconds}`,
+});
 
 /** An address as a counter's name: of IPv6 the network that one customer gets, a /64. */
 export function addressKey(address: string): string {

@@ -1,5 +1,6 @@
 // Opens the stores, builds the application on them, listens, and says how all of it stops.
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { databaseFaults, findUser, openDatabaseClock, openPool } from "@holdfast/db";
 import {
   openPatientRedis,
@@ -10,7 +11,6 @@ import {
   untilReady,
 } from "@holdfast/event-queue";
 import { type Logger, newId, type Opened, tellTrouble } from "@holdfast/runtime";
-import { Redis } from "ioredis";
 import { buildApp } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
 import { createLoginThrottle, noThrottle } from "./login-throttle.ts";
@@ -41,13 +41,12 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
   const pool = openPool({ url: config.DATABASE_URL, name: "holdfast-gateway", max: POOL_MAX, onError });
   const redis = openRedis({ url: config.REDIS_URL, name: "holdfast-gateway", onError });
   const listener = openPatientRedis({ url: config.REDIS_URL, name: "holdfast-gateway-replies", onError });
-  const counters = new Redis(config.REDIS_URL, {
-    connectionName: "holdfast-gateway-limits",
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: COUNTERS_TIMEOUT_MS,
+  const counters = openRedis({
+    url: config.REDIS_URL,
+    name: "holdfast-gateway-limits",
+    onError,
+    commandTimeoutMs: COUNTERS_TIMEOUT_MS,
   });
-  counters.on("error", onError);
 
   const clock = await openDatabaseClock(pool, onError);
   await untilReady(redis);
@@ -96,7 +95,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
       clearTimeout(cut);
       standing.stop();
       clock.stop();
-      await Promise.allSettled([sender.close()]);
+      await sender.close().catch(onError);
       for (const connection of [redis, listener, counters]) connection.disconnect();
       await pool.end();
     },
@@ -105,21 +104,16 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
 
 /** True when it succeeds within `READY_TIMEOUT_MS`. */
 async function inTime(asked: Promise<unknown>): Promise<boolean> {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), READY_TIMEOUT_MS);
-  const timeout = new Promise<boolean>((resolve) =>
-    late.signal.addEventListener("abort", () => resolve(false)),
+  const over = new AbortController();
+  const late = sleep(READY_TIMEOUT_MS, false, { signal: over.signal }).catch(() => false);
+  const succeeded = asked.then(
+    () => true,
+    () => false,
   );
   try {
-    return await Promise.race([
-      asked.then(
-        () => true,
-        () => false,
-      ),
-      timeout,
-    ]);
+    return await Promise.race([succeeded, late]);
   } finally {
-    clearTimeout(timer);
+    over.abort();
   }
 }
 

@@ -1,5 +1,6 @@
 // From a command to its answer: into the event's queue, wait for the outcome, else promise it in the tables first
 // and answer 202. Decides nothing about inventory.
+import type { CommandFacts } from "@holdfast/contracts";
 import {
   type AcceptedCommand,
   acceptCommands,
@@ -23,17 +24,8 @@ const WATCH_EVERY_MS = 250;
 const TICKET_WAIT_MS = 200;
 const RETRY_AFTER_SECONDS = 1;
 
-export interface CommandRecord {
-  readonly id: CommandId;
-  readonly type: string;
-  readonly eventId: EventId;
+export interface CommandRecord extends CommandFacts {
   readonly userId: UserId | null;
-  readonly status: "queued" | "succeeded" | "rejected" | "failed";
-  readonly submittedAt: EpochMs;
-  readonly finishedAt: EpochMs | null;
-  /** Counts from 1; null once ended, or when nobody knows. */
-  readonly position: number | null;
-  readonly outcome: Outcome | null;
 }
 
 export interface Submission {

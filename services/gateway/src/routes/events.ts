@@ -13,9 +13,9 @@ import {
   TIME_MIN,
 } from "@holdfast/contracts";
 import { type EventRecord, findEvent, insertEvent, listEvents } from "@holdfast/db";
-import { EventId } from "@holdfast/domain";
+import { type EpochMs, EventId } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
-import type { FastifyReply } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { isUnchanged } from "../conditional.ts";
 import type { GatewayDeps } from "../deps.ts";
@@ -30,8 +30,10 @@ export const EVENT_MAX_AGE_SECONDS = 1;
 const OfEvent = z.object({ id: EventId });
 const After = z.strictObject({ startsAt: z.int().min(TIME_MIN).max(TIME_MAX), id: EventId });
 
-const cacheable = (reply: FastifyReply) =>
-  reply.header("cache-control", `public, max-age=${EVENT_MAX_AGE_SECONDS}`);
+interface LookAsked {
+  readonly params: z.infer<typeof OfEvent>;
+  readonly request: FastifyRequest;
+}
 
 export function eventEndpoints({ pool, now }: GatewayDeps): Endpoint[] {
   const eventOr404 = async (id: EventId): Promise<EventRecord> => {
@@ -39,6 +41,17 @@ export function eventEndpoints({ pool, now }: GatewayDeps): Endpoint[] {
     if (event === null) throw notFound();
     return event;
   };
+
+  /** Answers with what one sees of an event, unless the client has seen it already. */
+  const look =
+    (present: (event: EventRecord, at: EpochMs) => unknown) =>
+    async ({ params, request }: LookAsked, reply: FastifyReply): Promise<unknown> => {
+      const event = await eventOr404(params.id);
+      const at = now();
+      reply.header("cache-control", `public, max-age=${EVENT_MAX_AGE_SECONDS}`);
+      if (isUnchanged(request, reply, eventTag(event, at))) return reply.code(304).send();
+      return present(event, at);
+    };
 
   return [
     endpoint({
@@ -106,13 +119,7 @@ export function eventEndpoints({ pool, now }: GatewayDeps): Endpoint[] {
       params: OfEvent,
       answers: { 200: { description: "The event.", schema: Event }, 304: { description: "Unchanged." } },
       problems: ["not-found"],
-      async handle({ params, request }, reply) {
-        const event = await eventOr404(params.id);
-        const at = now();
-        cacheable(reply);
-        if (isUnchanged(request, reply, eventTag(event, at))) return reply.code(304).send();
-        return presentEvent(event, at);
-      },
+      handle: look(presentEvent),
     }),
     endpoint({
       method: "GET",
@@ -127,13 +134,7 @@ export function eventEndpoints({ pool, now }: GatewayDeps): Endpoint[] {
         304: { description: "Unchanged." },
       },
       problems: ["not-found"],
-      async handle({ params, request }, reply) {
-        const event = await eventOr404(params.id);
-        const at = now();
-        cacheable(reply);
-        if (isUnchanged(request, reply, eventTag(event, at))) return reply.code(304).send();
-        return presentAvailability(event, at);
-      },
+      handle: look(presentAvailability),
     }),
   ];
 }

@@ -1,4 +1,6 @@
 // The stores for a command that is not the start: given by URL, a running start's, or opened for the command alone.
+import { openPool } from "@holdfast/db";
+import type pg from "pg";
 import { lockHolder } from "./lock.ts";
 import { postgresUrl, runningPostgres } from "./postgres.ts";
 import { redisUrl, runningRedis } from "./redis.ts";
@@ -33,13 +35,22 @@ export async function withStores<T>(
   }
 }
 
-/** The database alone, for commands that need no queue: a given one is enough. */
+/** A connection to the database alone, for commands that need no queue: a given database is enough. */
 export async function withDatabase<T>(
   settings: LocalSettings,
-  use: (databaseUrl: string) => Promise<T>,
+  name: string,
+  use: (pool: pg.Pool) => Promise<T>,
 ): Promise<T> {
-  if (settings.databaseUrl !== undefined) return await use(settings.databaseUrl);
-  return await withStores(settings, (stores) => use(stores.databaseUrl));
+  const connect = async (url: string): Promise<T> => {
+    const pool = openPool({ url, name, max: 1, onError: () => {} }); // shows in what is asked of it
+    try {
+      return await use(pool);
+    } finally {
+      await pool.end();
+    }
+  };
+  if (settings.databaseUrl !== undefined) return await connect(settings.databaseUrl);
+  return await withStores(settings, (stores) => connect(stores.databaseUrl));
 }
 
 /** The stores of a system that runs: given by URL, or a running start's. Throws when there is none. */

@@ -8,6 +8,7 @@ import {
   type SubCommandsDef,
 } from "citty";
 import { refuseUnknown } from "./commands/arguments.ts";
+import { messageOf } from "./message-of.ts";
 
 const commands = {
   start: () => import("./commands/start.ts").then(({ start }) => start),
@@ -45,10 +46,6 @@ async function run([name = "--help", ...rest]: string[]): Promise<void> {
 
 function isCommand(name: string): name is keyof typeof commands {
   return Object.hasOwn(commands, name);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 try {

@@ -2,6 +2,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { messageOf } from "./message-of.ts";
 import { LOOPBACK } from "./ports.ts";
 
 const DONE = "done";
@@ -36,8 +37,7 @@ export async function openControl(
     reset(log)
       .then(
         () => response.end(`${DONE}\n`),
-        (error: unknown) =>
-          response.end(`failed: ${error instanceof Error ? error.message : String(error)}\n`),
+        (error: unknown) => response.end(`failed: ${messageOf(error)}\n`),
       )
       .finally(() => {
         running = false;

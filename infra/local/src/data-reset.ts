@@ -65,12 +65,9 @@ async function emptyRedis(url: string, own: boolean, prefix: string): Promise<vo
       await redis.flushall();
       return;
     }
-    let cursor = "0";
-    do {
-      const [next, keys] = await redis.scan(cursor, "MATCH", `${prefix}:*`, "COUNT", SCAN_COUNT);
+    for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: SCAN_COUNT })) {
       if (keys.length > 0) await redis.unlink(...keys);
-      cursor = next;
-    } while (cursor !== "0");
+    }
   } finally {
     redis.disconnect();
   }

@@ -10,6 +10,7 @@ const LOG_LINES = 8;
 /** How much of a log's end is read for its last lines. */
 const LOG_TAIL_BYTES = 64 * 1024;
 const HEALTH_MS = 2_000;
+const SCAN_COUNT = 1_000;
 const GIB = 1024 ** 3;
 
 /** Settings that decide what a crash may cost, and how many locks the drains may hold. */
@@ -45,10 +46,10 @@ export async function diagnosis(settings: LocalSettings): Promise<string> {
           ` (${store.source ?? "never started"})`,
       ),
     ),
-    section("PostgreSQL settings", await postgresSettings(urls.database)),
-    section("Redis settings", await redisSettings(urls.redis)),
-    section("Rows", await rowCounts(urls.database)),
-    section("Queues", await queueDepths(urls.redis, settings.redisPrefix)),
+    section("PostgreSQL settings", await answerOf(urls.database, postgresSettings)),
+    section("Redis settings", await answerOf(urls.redis, redisSettings)),
+    section("Rows", await answerOf(urls.database, rowCounts)),
+    section("Queues", await answerOf(urls.redis, (url) => queueDepths(url, settings.redisPrefix))),
     section(
       "Services",
       await Promise.all(
@@ -63,21 +64,27 @@ export async function diagnosis(settings: LocalSettings): Promise<string> {
   return withoutSecrets(parts.join("\n\n"), found.dataDir);
 }
 
-async function postgresSettings(url: string | undefined): Promise<string[]> {
+/** What a store says when it is asked, or why it says nothing. */
+async function answerOf(
+  url: string | undefined,
+  ask: (url: string) => Promise<string[] | undefined>,
+): Promise<string[]> {
   if (url === undefined) return ["(not running)"];
-  const settings = await askPostgres(url, async (client) => {
+  return (await ask(url)) ?? ["(no answer)"];
+}
+
+async function postgresSettings(url: string): Promise<string[] | undefined> {
+  return await askPostgres(url, async (client) => {
     const { rows } = await client.query<{ name: string; value: string }>(
       "select name, current_setting(name) as value from pg_settings where name = any($1) order by name",
       [POSTGRES_SETTINGS],
     );
     return rows.map(({ name, value }) => `${name} = ${value}`);
   });
-  return settings ?? ["(no answer)"];
 }
 
-async function redisSettings(url: string | undefined): Promise<string[]> {
-  if (url === undefined) return ["(not running)"];
-  const settings = await askRedis(url, async (redis) => {
+async function redisSettings(url: string): Promise<string[] | undefined> {
+  return await askRedis(url, async (redis) => {
     const memory = /used_memory_human:(\S+)/.exec(await redis.info("memory"))?.[1] ?? "?";
     const lines: string[] = [];
     for (const name of REDIS_SETTINGS) {
@@ -86,12 +93,10 @@ async function redisSettings(url: string | undefined): Promise<string[]> {
     }
     return [...lines, `memory in use = ${memory}`, `keys = ${await redis.dbsize()}`];
   });
-  return settings ?? ["(no answer)"];
 }
 
-async function rowCounts(url: string | undefined): Promise<string[]> {
-  if (url === undefined) return ["(not running)"];
-  const counts = await askPostgres(url, async (client) => {
+async function rowCounts(url: string): Promise<string[] | undefined> {
+  return await askPostgres(url, async (client) => {
     const lines: string[] = [];
     for (const table of ROW_COUNTS) {
       const { rows } = await client.query<{ there: boolean }>("select to_regclass($1) is not null as there", [
@@ -103,18 +108,14 @@ async function rowCounts(url: string | undefined): Promise<string[]> {
     }
     return lines;
   });
-  return counts ?? ["(no answer)"];
 }
 
 /** Depths of the queues that always exist, and how many event queues hold commands. */
-async function queueDepths(url: string | undefined, prefix: string): Promise<string[]> {
-  if (url === undefined) return ["(not running)"];
-  const depths = await askRedis(url, async (redis) => {
+async function queueDepths(url: string, prefix: string): Promise<string[] | undefined> {
+  return await askRedis(url, async (redis) => {
     const perQueue = new Map<string, { waiting: number; active: number; delayed: number }>();
-    let cursor = "0";
-    do {
-      const [next, keys] = await redis.scan(cursor, "MATCH", `${prefix}:*`, "COUNT", 1_000);
-      for (const key of keys) {
+    for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: SCAN_COUNT })) {
+      for (const key of keys as string[]) {
         const [, queue, part] = /^(.+):(wait|active|delayed)$/.exec(key.slice(prefix.length + 1)) ?? [];
         if (queue === undefined || part === undefined) continue;
         const depth = perQueue.get(queue) ?? { waiting: 0, active: 0, delayed: 0 };
@@ -123,8 +124,7 @@ async function queueDepths(url: string | undefined, prefix: string): Promise<str
         if (part === "delayed") depth.delayed = await redis.zcard(key);
         perQueue.set(queue, depth);
       }
-      cursor = next;
-    } while (cursor !== "0");
+    }
     const events = [...perQueue].filter(([queue]) => queue.startsWith("{evt_"));
     const fixed = [...perQueue].filter(([queue]) => !queue.startsWith("{evt_"));
     const waiting = events.reduce((sum, [, depth]) => sum + depth.waiting + depth.active, 0);
@@ -135,7 +135,6 @@ async function queueDepths(url: string | undefined, prefix: string): Promise<str
       ),
     ];
   });
-  return depths ?? ["(no answer)"];
 }
 
 async function health(url: string): Promise<string> {

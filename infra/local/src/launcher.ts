@@ -5,6 +5,7 @@ import { type Control, openControl } from "./control.ts";
 import { prepareData, resetData, type SeedSummary } from "./data-reset.ts";
 import { silentStores } from "./inspection.ts";
 import { AlreadyRunning, lockHolder } from "./lock.ts";
+import { messageOf } from "./message-of.ts";
 import { type Output, openOutput } from "./output.ts";
 import { packageManagersAbove } from "./package-manager.ts";
 import { runningPostgres } from "./postgres.ts";
@@ -111,7 +112,7 @@ export async function launch({ settings, workers, gateways }: StartOptions): Pro
   } catch (error) {
     if (!ending.signal.aborted) {
       exitCode = 1;
-      output.say(error instanceof Error ? error.message : String(error));
+      output.say(messageOf(error));
     }
   }
   ending.abort();

@@ -1,15 +1,12 @@
 // A private PostgreSQL server in the data directory: makes it, starts or adopts it, stops it. Knows no table.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   chownSync,
-  closeSync,
   existsSync,
-  openSync,
   readFileSync,
   realpathSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -19,6 +16,7 @@ import { LOOPBACK, pickPort } from "./ports.ts";
 import { runnableBinaries } from "./postgres-binaries.ts";
 import { commandLine, endProcess, isAlive, processIdentity } from "./process.ts";
 import { makeOwned, type ServerAccount, serverAccount, serverHome } from "./server-account.ts";
+import { type ServerProcess, startServerProcess } from "./server-process.ts";
 import { readState, updateState } from "./state.ts";
 import type { OpenedStore } from "./store-keeper.ts";
 import type { StorePlace } from "./stores.ts";
@@ -196,14 +194,14 @@ async function startServer(
   for (;;) {
     cluster.signal.throwIfAborted();
     const port = cluster.port ?? (await pickPort(remembered));
-    const logStart = existsSync(cluster.logFile) ? statSync(cluster.logFile).size : 0;
-    const child = spawnServer(cluster, port);
-    const failure = await untilReady(child, port, cluster);
+    const server = spawnServer(cluster, port);
+    const { child } = server;
+    const failure = await untilReady(server, port, cluster);
     if (failure === undefined && child.pid !== undefined) {
       child.unref();
       return { pid: child.pid, port };
     }
-    const said = readFileSync(cluster.logFile, "utf8").slice(logStart).trim();
+    const said = server.said();
     if (cluster.port === undefined && /could not bind|could not create any TCP\/IP sockets/i.test(said)) {
       remembered = undefined; // somebody took the port in between
     } else if (!/lock file|shared memory block/i.test(said) || performance.now() > takeoverDeadline) {
@@ -213,32 +211,24 @@ async function startServer(
   }
 }
 
-function spawnServer(cluster: Cluster, port: number): ChildProcess {
+function spawnServer(cluster: Cluster, port: number): ServerProcess {
   const settings = Object.entries({ ...SETTINGS, port: String(port) });
-  const logFile = openSync(cluster.logFile, "a", 0o600);
-  try {
-    // A session of its own: a Ctrl-C in the terminal must reach the launcher only, which ends things in order.
-    return spawn(
-      join(cluster.binaries, "bin", "postgres"),
-      ["-D", cluster.directory, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])],
-      { ...asAccount(cluster.account), detached: true, stdio: ["ignore", logFile, logFile] },
-    );
-  } finally {
-    closeSync(logFile);
-  }
+  return startServerProcess(
+    join(cluster.binaries, "bin", "postgres"),
+    ["-D", cluster.directory, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+    cluster.logFile,
+    asAccount(cluster.account),
+  );
 }
 
 /** Waits for a server that answers. Returns what went wrong when it ended first or took too long. */
-async function untilReady(child: ChildProcess, port: number, cluster: Cluster): Promise<string | undefined> {
-  let ended: string | undefined;
-  child.once("error", (error) => {
-    ended = error.message;
-  });
-  child.once("exit", (code, signal) => {
-    ended = `ended with ${signal ?? code}`;
-  });
+async function untilReady(
+  { child, ended }: ServerProcess,
+  port: number,
+  cluster: Cluster,
+): Promise<string | undefined> {
   const deadline = performance.now() + READY_MS;
-  while (ended === undefined) {
+  while (ended() === undefined) {
     const answer = await probe(port, cluster);
     if (answer === "ours") return undefined;
     if (answer === "refuses") {
@@ -255,7 +245,7 @@ async function untilReady(child: ChildProcess, port: number, cluster: Cluster): 
     if (cluster.signal.aborted) child.kill("SIGINT");
     await pause(POLL_MS);
   }
-  return ended;
+  return ended();
 }
 
 /** Whether the server on the port takes our password and serves our cluster. */

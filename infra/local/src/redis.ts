@@ -1,18 +1,9 @@
 // A private Redis server in the data directory: configures it, starts or adopts it, stops it. Knows no key.
-import { type ChildProcess, spawn } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { messageOf } from "./message-of.ts";
 import { isListening, LOOPBACK, pickPort } from "./ports.ts";
 import { commandLine, endProcess, isAlive, processIdentity } from "./process.ts";
 import {
@@ -24,6 +15,7 @@ import {
   redisOnPath,
 } from "./redis-binary.ts";
 import { dockerAnswers, startContainer, stopContainer } from "./redis-docker.ts";
+import { startServerProcess } from "./server-process.ts";
 import { readState, updateState } from "./state.ts";
 import type { OpenedStore } from "./store-keeper.ts";
 import type { StorePlace } from "./stores.ts";
@@ -132,27 +124,23 @@ async function startProgram(place: Place, program: RedisProgram): Promise<RedisS
     place.signal.throwIfAborted();
     const port = place.port ?? (await pickPort(remembered));
     writeConfig(place, port);
-    const logStart = existsSync(place.logFile) ? statSync(place.logFile).size : 0;
-    const child = spawnProgram(place, program);
-    let ended: string | undefined;
-    child.once("error", (error) => {
-      ended = error.message;
-    });
-    child.once("exit", (code, signal) => {
-      ended = `ended with ${signal ?? code}`;
-    });
+    const { child, ended, said } = startServerProcess(
+      program.path,
+      [configFile(place.directory)],
+      place.logFile,
+      { cwd: place.directory, env: redisEnvironment(program) },
+    );
     const failure = await untilAnswers(port, place, () => {
       if (place.signal.aborted) child.kill("SIGTERM");
-      return ended;
+      return ended();
     });
     if (failure === undefined && child.pid !== undefined) {
       child.unref();
       updateState(place.dataDir, { redisPort: port });
       return serverOn(place, child.pid, port, `${program.source}, started`);
     }
-    const said = readText(place.logFile).slice(logStart).trim();
-    if (place.port !== undefined || !/address already in use/i.test(said)) {
-      throw new Error(`Redis did not start (${failure}):\n${said}`);
+    if (place.port !== undefined || !/address already in use/i.test(said())) {
+      throw new Error(`Redis did not start (${failure}):\n${said()}`);
     }
     remembered = undefined; // somebody took the port in between
   }
@@ -188,21 +176,6 @@ function serverOn(place: Place, pid: number, port: number, source: string): Redi
     isUp: () => identity !== undefined && isAlive(pid, identity),
     stop: () => stopServer(pid, place.directory),
   };
-}
-
-function spawnProgram(place: Place, program: RedisProgram): ChildProcess {
-  const logFile = openSync(place.logFile, "a", 0o600);
-  try {
-    // A session of its own: a Ctrl-C in the terminal must reach the launcher only, which ends things in order.
-    return spawn(program.path, [configFile(place.directory)], {
-      cwd: place.directory,
-      env: redisEnvironment(program),
-      detached: true,
-      stdio: ["ignore", logFile, logFile],
-    });
-  } finally {
-    closeSync(logFile);
-  }
 }
 
 function writeConfig(place: Place, port: number): void {
@@ -289,8 +262,4 @@ function readText(path: string): string {
 /** The address of our server. */
 export function redisUrl(port: number, password: string): string {
   return `redis://:${encodeURIComponent(password)}@${LOOPBACK}:${port}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 // A reset under running services: in which order, and that they run again whatever happens. Empties nothing itself.
 import { setTimeout as pause } from "node:timers/promises";
+import { messageOf } from "./message-of.ts";
 
 /** A store that dies during a reset is back after a moment; services that cannot start without it get more than one try. */
 const START_TRIES = 6;
@@ -63,8 +64,4 @@ async function startPersistently({ services, log, signal }: RunningReset): Promi
       await pause(FIRST_PAUSE_MS * 2 ** (tried - 1), undefined, { signal });
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 // Keeps one store up: notices that its server has died and starts it again in the same place. Knows no store by name.
 import { setTimeout as pause } from "node:timers/promises";
+import { messageOf } from "./message-of.ts";
 
 const CHECK_MS = 500;
 const FIRST_RESTART_MS = 100;
@@ -41,8 +42,7 @@ export function keepUp({ name, opened, reopen, log, signal }: KeptStore): { stop
       current = await reopen(over);
       return true;
     } catch (error) {
-      if (!over.aborted)
-        log(`${name} is not back: ${error instanceof Error ? error.message : String(error)}`);
+      if (!over.aborted) log(`${name} is not back: ${messageOf(error)}`);
       return false;
     }
   };

@@ -1,4 +1,4 @@
-// Both stores at once: given by URL, or private servers in the data directory. The only entry for other packages.
+// Both stores at once: given by URL, or private servers in the data directory.
 import {
   accessSync,
   chmodSync,

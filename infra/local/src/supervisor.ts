@@ -1,6 +1,7 @@
 // One service as a child process for as long as the launcher lives: started, restarted when it dies, stopped. A class of
 // duties, not of processes: the name stays while pids come and go.
 import { type ChildProcess, spawn } from "node:child_process";
+import { isReady } from "@holdfast/runtime";
 import { eachLine } from "./output.ts";
 import { processIdentity, signalProcess } from "./process.ts";
 import type { ServiceState } from "./state.ts";
@@ -139,8 +140,4 @@ function identityOf(pid: number | undefined): { pid?: number; identity?: string 
   if (pid === undefined) return {};
   const identity = processIdentity(pid);
   return identity === undefined ? { pid } : { pid, identity };
-}
-
-function isReady(message: unknown): message is { type: "ready"; url?: string } {
-  return typeof message === "object" && message !== null && "type" in message && message.type === "ready";
 }

@@ -27,6 +27,16 @@ export interface Opening<Config> {
   readonly service: Service;
 }
 
+/** A service's word to the process that started it. */
+export interface Ready {
+  readonly type: "ready";
+  /** Where it listens, when it does. */
+  readonly url?: string;
+}
+
+export const isReady = (message: unknown): message is Ready =>
+  typeof message === "object" && message !== null && "type" in message && message.type === "ready";
+
 /** What is taken from the process, as an argument, so that a life can be tested inside another one. */
 export interface Host {
   readonly env: Env;
@@ -101,5 +111,6 @@ export async function runService<Schema extends z.ZodType<ServiceConfig>>(
   const ready = await opened;
   if (ready === null || stopping.signal.aborted) return;
   log.info(ready.url === undefined ? "ready" : `ready at ${ready.url}`);
-  host.send?.({ type: "ready", ...(ready.url === undefined ? {} : { url: ready.url }) });
+  const word: Ready = { type: "ready", ...(ready.url === undefined ? {} : { url: ready.url }) };
+  host.send?.(word);
 }

@@ -1,6 +1,13 @@
 // A whole system for a test file: a database and keys of its own, and real service processes that tests may
 // start, freeze and kill. Knows how services are started, nothing of what they do.
-import { openTestDatabase, openTestRedis, type ServiceProcess, spawnService } from "@holdfast/testkit";
+import {
+  keysLike,
+  openTestDatabase,
+  openTestRedis,
+  removeKeys,
+  type ServiceProcess,
+  spawnService,
+} from "@holdfast/testkit";
 import type { Redis } from "ioredis";
 import type pg from "pg";
 import { type Client, openClient } from "./client.ts";
@@ -40,7 +47,6 @@ export interface SystemSize {
 
 /** Milliseconds that several processes may take to start, or to stop, on a busy machine with two cores. */
 export const START_TIMEOUT_MS = 30_000;
-const SCAN_COUNT = 1_000;
 
 export async function startSystem(size: SystemSize = {}): Promise<System> {
   const database = await openTestDatabase();
@@ -79,17 +85,6 @@ export async function startSystemOn(
     return service;
   }
 
-  async function keysLike(pattern: string): Promise<string[]> {
-    const found: string[] = [];
-    let cursor = "0";
-    do {
-      const [next, keys] = await redis.scan(cursor, "MATCH", `${prefix}:${pattern}`, "COUNT", SCAN_COUNT);
-      found.push(...keys);
-      cursor = next;
-    } while (cursor !== "0");
-    return found;
-  }
-
   /** `SYSTEM_LOGS=1` shows what the services wrote. */
   function showLogs(): void {
     for (const { pid, logs } of started) for (const line of logs) process.stdout.write(`${pid} ${line}\n`);
@@ -121,11 +116,8 @@ export async function startSystemOn(
       expiryWorkers.push(worker);
       return worker;
     },
-    keysLike,
-    async loseRedis() {
-      const keys = await keysLike("*");
-      if (keys.length > 0) await redis.unlink(...keys);
-    },
+    keysLike: (pattern) => keysLike(redis, `${prefix}:${pattern}`),
+    loseRedis: () => removeKeys(redis, `${prefix}:*`),
     async close() {
       await Promise.all(gateways.map(({ client }) => client.close()));
       const ends = await Promise.all([...running].map((service) => service.stop()));

@@ -32,11 +32,14 @@ export async function openTestRedis(): Promise<TestRedis> {
   };
 }
 
-async function removeKeys(redis: Redis, pattern: string): Promise<void> {
-  let cursor = "0";
-  do {
-    const [next, keys] = await redis.scan(cursor, "MATCH", pattern, "COUNT", SCAN_COUNT);
-    if (keys.length > 0) await redis.unlink(...keys);
-    cursor = next;
-  } while (cursor !== "0");
+/** Names of the keys that match. */
+export async function keysLike(redis: Redis, pattern: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const keys of redis.scanStream({ match: pattern, count: SCAN_COUNT })) found.push(...keys);
+  return found;
+}
+
+export async function removeKeys(redis: Redis, pattern: string): Promise<void> {
+  const keys = await keysLike(redis, pattern);
+  if (keys.length > 0) await redis.unlink(...keys);
 }

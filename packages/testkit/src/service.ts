@@ -1,6 +1,8 @@
 // A real service process for tests of the whole system: started, awaited, signalled. The product's own main.ts.
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { eachLine } from "@holdfast/local/output";
+import { isReady } from "@holdfast/runtime";
 
 const REPOSITORY = new URL("../../../", import.meta.url);
 /** How long a stopping service may take; it promises less. */
@@ -83,19 +85,7 @@ async function stopChild<T>(name: string, child: ChildProcess, ended: Promise<T>
 function collectLines(child: ChildProcess): string[] {
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
-    let rest = "";
-    stream?.setEncoding("utf8").on("data", (text: string) => {
-      const parts = (rest + text).split("\n");
-      rest = parts.pop() ?? "";
-      lines.push(...parts);
-    });
-    stream?.once("end", () => {
-      if (rest !== "") lines.push(rest);
-    });
+    if (stream !== null) eachLine(stream, (line) => lines.push(line));
   }
   return lines;
-}
-
-function isReady(message: unknown): message is { type: "ready"; url?: string } {
-  return typeof message === "object" && message !== null && "type" in message && message.type === "ready";
 }

@@ -2,7 +2,16 @@
 import { acceptCommands, openPool } from "@holdfast/db";
 import { type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
 import { type Activations, busyEventsKey, jobsOf } from "@holdfast/event-queue";
-import { createEvent, createUsers, expireDue, purchase, reserve, until, wordOf } from "@holdfast/testkit";
+import {
+  createEvent,
+  createUsers,
+  expireDue,
+  purchase,
+  removeKeys,
+  reserve,
+  until,
+  wordOf,
+} from "@holdfast/testkit";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { drain } from "../src/drain.ts";
@@ -23,7 +32,7 @@ afterAll(async () => {
 // A sweep looks at every event there is: each test starts with nothing left of the others.
 beforeEach(async () => {
   await stores.database.pool.query("TRUNCATE accepted_commands, outcomes, reservations CASCADE");
-  await forget(`${stores.redis.prefix}:*`);
+  await removeKeys(stores.redis.redis, `${stores.redis.prefix}:*`);
 });
 
 const NOTHING: Swept = { activated: 0, settled: 0, resent: 0, forgotten: 0 };
@@ -70,13 +79,8 @@ async function age(eventId: EventId, agoMs: number): Promise<void> {
   );
 }
 
-async function forget(pattern: string): Promise<void> {
-  const keys = await stores.redis.redis.keys(pattern);
-  if (keys.length > 0) await stores.redis.redis.del(keys);
-}
-
 /** Ends every event's activation, as if its signal had never come. */
-const forgetActivations = () => forget(`${stores.redis.prefix}:{activations}:*`);
+const forgetActivations = () => removeKeys(stores.redis.redis, `${stores.redis.prefix}:{activations}:*`);
 
 test("where all is well there is nothing to find", async () => {
   const { eventId, users } = await anEvent(2);

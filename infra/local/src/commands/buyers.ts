@@ -1,8 +1,6 @@
 // pnpm buyers --count N
-
-// By path: the gateway's tests need the kit, the kit needs this package, and packages must not go in a circle.
 import { signAccessToken } from "@holdfast/access-token";
-import { createBuyers, openPool } from "@holdfast/db";
+import { createBuyers } from "@holdfast/db";
 import { defineCommand } from "citty";
 import { withDatabase } from "../attach.ts";
 import { openSecrets } from "../secrets.ts";
@@ -24,22 +22,13 @@ export const buyers = defineCommand({
     const count = countArgument("count", args.count, MOST_BUYERS);
     const settings = readSettings();
     const secret = signingSecret(settings);
-    const made = await withDatabase(settings, (databaseUrl) => makeBuyers(databaseUrl, count));
+    const made = await withDatabase(settings, "holdfast-buyers", (pool) => createBuyers(pool, count));
     for (const { userId, email } of made) {
       const accessToken = signAccessToken(secret, { userId, role: "user" }, TOKEN_SECONDS);
       process.stdout.write(`${JSON.stringify({ userId, email, accessToken })}\n`);
     }
   },
 });
-
-async function makeBuyers(databaseUrl: string, count: number): ReturnType<typeof createBuyers> {
-  const pool = openPool({ url: databaseUrl, name: "holdfast-buyers", max: 1, onError: () => {} });
-  try {
-    return await createBuyers(pool, count);
-  } finally {
-    await pool.end();
-  }
-}
 
 /** The secret that the gateways check tokens with. Throws for a database that may be anybody's. */
 function signingSecret({ databaseUrl, dataDir, env }: LocalSettings): string {

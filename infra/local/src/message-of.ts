@@ -1,0 +1,3 @@
+// What went wrong, in words for people.
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

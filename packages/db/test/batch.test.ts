@@ -299,17 +299,22 @@ test("many due holds of one second are settled too, though a piece cannot hold t
   expect(new Set(await statusesOf(event))).toEqual(new Set(["expired"]));
 });
 
+/** Puts the deadline of the event's hold into the past, and gives it back. */
+async function overdue(eventId: EventId): Promise<number> {
+  const { rows } = await database.pool.query<{ deadline: number }>(
+    `UPDATE reservations SET expires_at = date_trunc('second', clock_timestamp()) - interval '5 seconds'
+    WHERE event_id = $1 RETURNING date_part('epoch', expires_at) * 1000 AS deadline`,
+    [eventId],
+  );
+  return rows[0]?.deadline ?? 0;
+}
+
 test("a hold that waits for its accepted purchase is not settled, and the purchase wins (race 2, F6)", async () => {
   const event = await createEvent(database.pool);
   const [user, other] = (await createUsers(database.pool, 2)) as [UserId, UserId];
   const first = reserve(event.id, user);
   await apply(event.id, [first]);
-  const { rows } = await database.pool.query<{ deadline: number }>(
-    `UPDATE reservations SET expires_at = date_trunc('second', clock_timestamp()) - interval '5 seconds'
-    WHERE event_id = $1 RETURNING date_part('epoch', expires_at) * 1000 AS deadline`,
-    [event.id],
-  );
-  const deadline = rows[0]?.deadline ?? 0;
+  const deadline = await overdue(event.id);
   const buy: Command = purchase(event.id, user, reservationIdOf(first.id), { at: deadline - 1 });
   await acceptCommands(database.pool, [{ command: buy, ticket: null }]);
   const settled = await apply(event.id, [expireDue(event.id, deadline), reserve(event.id, other)]);
@@ -325,12 +330,7 @@ test("an accepted purchase that came at the deadline protects nothing", async ()
   const [user] = (await createUsers(database.pool, 1)) as [UserId];
   const first = reserve(event.id, user);
   await apply(event.id, [first]);
-  const { rows } = await database.pool.query<{ deadline: number }>(
-    `UPDATE reservations SET expires_at = date_trunc('second', clock_timestamp()) - interval '5 seconds'
-    WHERE event_id = $1 RETURNING date_part('epoch', expires_at) * 1000 AS deadline`,
-    [event.id],
-  );
-  const deadline = rows[0]?.deadline ?? 0;
+  const deadline = await overdue(event.id);
   const buy = purchase(event.id, user, reservationIdOf(first.id), { at: deadline });
   await acceptCommands(database.pool, [{ command: buy, ticket: null }]);
   expect((await apply(event.id, [expireDue(event.id, deadline), buy])).words).toEqual([

@@ -15,7 +15,7 @@ export interface RedisOptions {
 }
 
 /**
- * For producers and drains: what cannot be sent now fails at once, and nothing is ever sent a second time behind
+ * For producers, drains and counters: what cannot be sent now fails at once, and nothing is ever sent a second time behind
  * the caller's back (a claim that is repeated would lose the jobs of the first).
  */
 export function openRedis({

@@ -3,7 +3,7 @@ import type { EpochMs } from "@holdfast/domain";
 import { until } from "@holdfast/testkit";
 import type pg from "pg";
 
-/** Resolves when the database's clock has passed `at`. */
+/** Resolves when the database's clock has passed `at`, which must come within the time that `until` looks. */
 export async function untilDatabaseTime(pool: pg.Pool, at: EpochMs): Promise<void> {
   await until("the database's clock", async () => {
     const { rows } = await pool.query<{ now: number }>(

@@ -80,10 +80,10 @@ function startLoad(chance: Chance, events: readonly MadeEvent[], nextPerson: () 
   const ended = Promise.all(Array.from({ length: CHAINS }, keepBuying));
   ended.catch(() => {}); // told to who stops the load
   return {
-    /** Resolves after so many more answers. */
+    /** Resolves after so many more answers. Rejects when the load has broken down. */
     async goesOn(answers: number): Promise<void> {
       const enough = history.length + answers;
-      await until(`${answers} more answers`, () => history.length >= enough);
+      await Promise.race([ended, until(`${answers} more answers`, () => history.length >= enough)]);
     },
     async stop(): Promise<Entry[]> {
       stopped = true;

@@ -40,6 +40,7 @@ export async function keysLike(redis: Redis, pattern: string): Promise<string[]>
 }
 
 export async function removeKeys(redis: Redis, pattern: string): Promise<void> {
-  const keys = await keysLike(redis, pattern);
-  if (keys.length > 0) await redis.unlink(...keys);
+  for await (const keys of redis.scanStream({ match: pattern, count: SCAN_COUNT })) {
+    if (keys.length > 0) await redis.unlink(...keys);
+  }
 }

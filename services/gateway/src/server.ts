@@ -95,7 +95,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
       clearTimeout(cut);
       standing.stop();
       clock.stop();
-      await sender.close().catch(onError);
+      await sender.close().catch(() => undefined); // Redis may be gone
       for (const connection of [redis, listener, counters]) connection.disconnect();
       await pool.end();
     },

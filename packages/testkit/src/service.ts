@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { eachLine } from "@holdfast/local/output";
-import { isReady } from "@holdfast/runtime";
+import { isReady, type Ready } from "@holdfast/runtime";
 
 const REPOSITORY = new URL("../../../", import.meta.url);
 /** How long a stopping service may take; it promises less. */
@@ -14,6 +14,8 @@ export interface ServiceProcess {
   readonly pid: number;
   /** The address that the service gave when it got ready. Throws before that, and for services without one. */
   readonly url: string;
+  /** Where the service tells its metrics. Throws before it is ready, and when they are off. */
+  readonly metricsUrl: string;
   /** Settles at the service's ready message; rejects with its log when it ends first. */
   readonly ready: Promise<void>;
   /** Settles when the process has ended. */
@@ -27,25 +29,25 @@ export interface ServiceProcess {
 }
 
 /** Starts `services/<name>/src/main.ts` with the caller's PATH and the given environment, in local mode. */
-export function spawnService(name: ServiceName, env: Record<string, string>): ServiceProcess {
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL(`services/${name}/src/main.ts`, REPOSITORY))],
-    {
-      cwd: fileURLToPath(REPOSITORY),
-      env: { PATH: process.env["PATH"], TZ: "UTC", HOLDFAST_MODE: "local", ...env },
-      stdio: ["ignore", "pipe", "pipe", "ipc"],
-    },
-  );
+export const spawnService = (name: ServiceName, env: Record<string, string>): ServiceProcess =>
+  spawnProgram(name, new URL(`services/${name}/src/main.ts`, REPOSITORY), env);
+
+/** Starts any program that lives the life of a service. */
+export function spawnProgram(name: string, program: URL, env: Record<string, string>): ServiceProcess {
+  const child = spawn(process.execPath, [fileURLToPath(program)], {
+    cwd: fileURLToPath(REPOSITORY),
+    env: { PATH: process.env["PATH"], TZ: "UTC", HOLDFAST_MODE: "local", ...env },
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
   const logs = collectLines(child);
-  let url: string | undefined;
+  let told: Ready | undefined;
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once("close", (code, signal) => resolve({ code, signal }));
   });
   const ready = new Promise<void>((resolve, reject) => {
     child.on("message", (message: unknown) => {
       if (!isReady(message)) return;
-      url = message.url;
+      told = message;
       resolve();
     });
     child.once("error", reject);
@@ -60,8 +62,12 @@ export function spawnService(name: ServiceName, env: Record<string, string>): Se
       return child.pid;
     },
     get url() {
-      if (url === undefined) throw new Error(`${name} has given no address yet`);
-      return url;
+      if (told?.url === undefined) throw new Error(`${name} has given no address yet`);
+      return told.url;
+    },
+    get metricsUrl() {
+      if (told?.metricsUrl === undefined) throw new Error(`${name} tells no metrics, or not yet`);
+      return told.metricsUrl;
     },
     ready,
     ended,

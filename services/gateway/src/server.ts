@@ -20,7 +20,7 @@ import { Passwords } from "./passwords.ts";
 import { RateLimiter } from "./rate-limits.ts";
 import { SignIn } from "./sign-in.ts";
 import { Standing } from "./standing.ts";
-import { createCommands } from "./submit.ts";
+import { type Commands, type CommandsDeps, createCommands } from "./submit.ts";
 
 const POOL_MAX = 10;
 /** Connections that may wait to be accepted: a rush opens thousands at once. */
@@ -32,7 +32,12 @@ const READY_TIMEOUT_MS = 1_000;
 /** Milliseconds after which a stop cuts the connections that are still busy. */
 const DRAIN_MS = 3_500;
 
-export async function startGateway(config: GatewayConfig, log: Logger): Promise<Opened> {
+/** How commands are carried out is an argument, so that a benchmark can put another way behind the same door. */
+export async function startGateway(
+  config: GatewayConfig,
+  log: Logger,
+  carryOut: (deps: CommandsDeps) => Commands = createCommands,
+): Promise<Opened> {
   const onError = tellTrouble(log, "a store had trouble");
   const stopping = new AbortController();
   const prefix = config.REDIS_PREFIX;
@@ -59,7 +64,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
   const replies = await openReplies(listener, prefix, gateway);
   const sender = openSender({ redis, prefix, replyTo: gateway, onError });
   const { producer } = sender;
-  const commands = createCommands({ pool, redis, prefix, producer, replies, onError });
+  const commands = carryOut({ pool, redis, prefix, producer, replies, onError });
 
   const standing = new Standing(pool, clock.now, log);
   await standing.start();

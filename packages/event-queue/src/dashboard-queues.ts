@@ -1,0 +1,155 @@
+// The queues that people look at: the static ones and the deepest event queues. Only reads, and only when asked:
+// there is no timer. All handles share one connection, which is opened at the first look.
+import { once } from "node:events";
+import type { CommandId, EventId, UserId } from "@holdfast/domain";
+import { Queue } from "bullmq";
+import type { Redis } from "ioredis";
+import { z } from "zod";
+import { ACTIVATIONS, busyEventsKey, DEADLINES, eventKeys, eventQueueName } from "./names.ts";
+import { readCommand } from "./wire.ts";
+
+/** Event queues that are shown. */
+export const EVENT_QUEUES_SHOWN_MAX = 50;
+/** Busy events whose depth is read in one look. With more, each look takes others by chance and keeps the deepest. */
+export const BUSY_EVENTS_READ_MAX = 2_000;
+/** Depths that are read in one go: others use this process and this Redis, too. */
+const DEPTHS_AT_ONCE = 200;
+/** Milliseconds in which the connection must be there. */
+const CONNECT_MS = 1_000;
+/** Milliseconds for which a look is as good as new. */
+const LOOK_BELIEVED_MS = 2_000;
+/** Commands of a job that are shown. */
+const COMMANDS_SHOWN_MAX = 20;
+
+export interface WatchedQueue {
+  readonly queue: Queue;
+  /** Commands that wait or are in hand; null for a static queue. */
+  readonly depth: number | null;
+}
+
+export interface DashboardQueues {
+  /** The static queues, then event queues, the deepest first. Rejects when Redis does not answer. */
+  look(): Promise<readonly WatchedQueue[]>;
+  close(): Promise<void>;
+}
+
+interface Depth {
+  readonly eventId: EventId;
+  readonly depth: number;
+}
+
+export interface DashboardQueuesOptions {
+  /** Called at the first look. */
+  readonly connect: () => Redis;
+  readonly prefix: string;
+  readonly monotonicMs: () => number;
+}
+
+export function openDashboardQueues({
+  connect,
+  prefix,
+  monotonicMs,
+}: DashboardQueuesOptions): DashboardQueues {
+  let redis: Redis | undefined;
+  let door: Queue | undefined;
+  let deepest: readonly Depth[] = [];
+  let looking: Promise<readonly WatchedQueue[]> | undefined;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+
+  /** BullMQ asks the server for its version once for each connection: a door that could not is thrown away. */
+  async function openDoor(connection: Redis): Promise<Queue> {
+    const opened = new Queue(ACTIVATIONS, { connection, prefix, skipMetasUpdate: true });
+    opened.on("error", () => undefined); // the connection reports its own errors
+    await opened.waitUntilReady();
+    return opened;
+  }
+
+  async function lookNow(): Promise<readonly WatchedQueue[]> {
+    redis ??= connect();
+    await readySoon(redis);
+    door ??= await openDoor(redis);
+    deepest = await deepestOf(redis, prefix, deepest);
+    const backend = door.getBackend();
+    const watched = (name: string, depth: number | null): WatchedQueue => ({
+      queue: new Queue(
+        name,
+        { connection: {}, prefix, skipMetasUpdate: true },
+        () => backend.forQueue(name, prefix) as typeof backend, // on the door's connection
+      ),
+      depth,
+    });
+    return [
+      watched(ACTIVATIONS, null),
+      watched(DEADLINES, null),
+      ...deepest.map(({ eventId, depth }) => watched(eventQueueName(eventId), depth)),
+    ];
+  }
+
+  return {
+    look() {
+      if (looking === undefined || monotonicMs() - lookedAt > LOOK_BELIEVED_MS) {
+        lookedAt = monotonicMs();
+        looking = lookNow();
+        looking.catch(() => {
+          looking = undefined;
+        });
+      }
+      return looking;
+    },
+    async close() {
+      await door?.close().catch(() => undefined); // Redis may be gone
+      redis?.disconnect();
+    },
+  };
+}
+
+async function readySoon(redis: Redis): Promise<void> {
+  if (redis.status === "ready") return;
+  await once(redis, "ready", { signal: AbortSignal.timeout(CONNECT_MS) }).catch((cause: unknown) => {
+    throw new Error("the dashboard's connection is closed", { cause });
+  });
+}
+
+/** The deepest of a bounded number of busy events, and of those that were the deepest before. */
+async function deepestOf(redis: Redis, prefix: string, before: readonly Depth[]): Promise<Depth[]> {
+  const busy = (await redis.srandmember(busyEventsKey(prefix), BUSY_EVENTS_READ_MAX)) as EventId[];
+  const eventIds = [...new Set([...before.map(({ eventId }) => eventId), ...busy])];
+  const found: Depth[] = [];
+  for (let i = 0; i < eventIds.length; i += DEPTHS_AT_ONCE) {
+    const some = eventIds.slice(i, i + DEPTHS_AT_ONCE);
+    const counts = await Promise.all(
+      some.map((eventId) => redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done")),
+    );
+    counts.forEach(([enqueued, done], at) => {
+      const eventId = some[at];
+      const depth = Number(enqueued ?? 0) - Number(done ?? 0);
+      if (eventId !== undefined && depth > 0) found.push({ eventId, depth });
+    });
+  }
+  return found
+    .sort((a, b) => b.depth - a.depth || (a.eventId < b.eventId ? -1 : 1))
+    .slice(0, EVENT_QUEUES_SHOWN_MAX);
+}
+
+const JobData = z.object({ commands: z.array(z.unknown()) });
+
+/** What people may see of an event queue's job: who asked for what, and nothing that a client wrote. */
+export interface ShownJob {
+  readonly commands: readonly (
+    | { readonly id: CommandId; readonly type: string; readonly userId: UserId | null }
+    | "unreadable"
+  )[];
+  /** How many commands more it carries. */
+  readonly more: number;
+}
+
+export function showJob(data: unknown): ShownJob {
+  const commands = JobData.safeParse(data).data?.commands ?? [];
+  return {
+    commands: commands.slice(0, COMMANDS_SHOWN_MAX).map((written) => {
+      const command = readCommand(written);
+      return command === null ? "unreadable" : { id: command.id, type: command.type, userId: command.userId };
+    }),
+    more: Math.max(0, commands.length - COMMANDS_SHOWN_MAX),
+  };
+}

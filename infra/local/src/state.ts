@@ -8,6 +8,7 @@ const serviceState = z.object({
   pid: z.int().optional(),
   identity: z.string().optional(),
   url: z.string().optional(),
+  metricsUrl: z.string().optional(),
   status: z.enum(["starting", "ready", "restarting", "failed", "stopped"]),
   restarts: z.int(),
 });

@@ -65,7 +65,8 @@ export function supervise(spec: ServiceSpec, listener: ServiceListener): Supervi
     started.on("message", (message: unknown) => {
       if (!isReady(message)) return;
       readyAt = performance.now();
-      change({ status: "ready", ...(message.url === undefined ? {} : { url: message.url }) });
+      const { type: _type, ...addresses } = message;
+      change({ status: "ready", ...addresses });
       onReady();
     });
     let over = false;

@@ -42,7 +42,8 @@ export async function planSystem(options: SystemOptions): Promise<LocalSystem> {
     changed: () => onChange(all.map((service) => service.state)),
   });
   const add = (spec: ServiceSpec): Supervised => {
-    const service = supervise(spec, listener(spec.name));
+    const env = { ...spec.env, ...metricsPort(settings.env, all.length) };
+    const service = supervise({ ...spec, env }, listener(spec.name));
     all.push(service);
     return service;
   };
@@ -106,6 +107,12 @@ export async function gatewayPorts(
   }
   if (ports[0] !== settings.port) onNote(`port ${settings.port} is taken; using ${ports[0]}`);
   return ports;
+}
+
+/** A chosen port for metrics is the first service's; each further one has the next. */
+export function metricsPort(env: NodeJS.ProcessEnv, index: number): { METRICS_PORT?: string } {
+  const first = Number(env["METRICS_PORT"] ?? 0);
+  return first > 0 ? { METRICS_PORT: String(first + index) } : {};
 }
 
 function numbered(name: string, count: number): string[] {

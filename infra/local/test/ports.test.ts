@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { isPortFree, LOOPBACK, nextFreePort, pickPort } from "../src/ports.ts";
-import { gatewayPorts } from "../src/system.ts";
+import { gatewayPorts, metricsPort } from "../src/system.ts";
 
 /** Listens on a port until the test has finished. */
 async function occupy(port: number): Promise<number> {
@@ -48,4 +48,13 @@ test("F1 a busy port that was chosen by hand is an error that names it", async (
   const taken = await occupy(0);
   const planned = gatewayPorts({ port: taken, portChosen: true, host: LOOPBACK }, 1, () => {});
   await expect(planned).rejects.toThrow(`Port ${taken} is taken`);
+});
+
+test("a chosen port for metrics is the first service's, and the next one the next service's", () => {
+  expect([0, 1, 2].map((index) => metricsPort({ METRICS_PORT: "9464" }, index).METRICS_PORT)).toEqual([
+    "9464",
+    "9465",
+    "9466",
+  ]);
+  for (const METRICS_PORT of [undefined, "0", "off"]) expect(metricsPort({ METRICS_PORT }, 1)).toEqual({});
 });

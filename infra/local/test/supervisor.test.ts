@@ -20,7 +20,12 @@ test("a service that dies is started again, with its restarts counted, until it 
   const { service, notes } = supervised("behaves");
   await service.start();
   const first = service.state.pid ?? 0;
-  expect(service.state).toMatchObject({ status: "ready", url: "http://127.0.0.1:1", restarts: 0 });
+  expect(service.state).toMatchObject({
+    status: "ready",
+    url: "http://127.0.0.1:1",
+    metricsUrl: "http://127.0.0.1:2/metrics",
+    restarts: 0,
+  });
 
   process.kill(first, "SIGKILL");
   await vi.waitFor(() => expect(notes).toContain("trial is back"), { timeout: 5_000 });

@@ -6,14 +6,38 @@ export const LOG_FORMATS = ["json", "text"] as const;
 /** What everything of ours in Redis starts with, unless told otherwise. */
 export const REDIS_PREFIX_DEFAULT = "hf";
 export const MODES = ["local", "production"] as const;
+/** Where Prometheus looks for the metrics of a service in production, unless told otherwise. */
+const METRICS_PORT_DEFAULT = 9464;
+const METRICS_PORT_MISTAKE = "must be a port, 0 for any free one, or off";
 
 /** What every service may be told. `production` refuses what only makes sense on one's own machine. */
 export const ServiceConfig = z.object({
   HOLDFAST_MODE: z.enum(MODES).default("production"),
   LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
   LOG_FORMAT: z.enum(LOG_FORMATS).default("json"),
+  METRICS_PORT: z
+    .string()
+    .regex(/^(off|\d{1,5})$/, METRICS_PORT_MISTAKE)
+    .transform((text) => (text === "off" ? text : Number(text)))
+    .refine((port) => port === "off" || port <= 65_535, METRICS_PORT_MISTAKE)
+    .optional(),
+  METRICS_HOST: z.string().optional(),
 });
 export type ServiceConfig = z.infer<typeof ServiceConfig>;
+
+export interface MetricsAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a service tells its metrics; null when it is not to. On one's own machine many run side by side: any free port. */
+export function metricsAddress(config: ServiceConfig): MetricsAddress | null {
+  const { HOLDFAST_MODE: mode, METRICS_HOST: host, METRICS_PORT: port } = config;
+  if (port === "off") return null;
+  return mode === "local"
+    ? { host: host ?? "127.0.0.1", port: port ?? 0 }
+    : { host: host ?? "0.0.0.0", port: port ?? METRICS_PORT_DEFAULT };
+}
 
 const urlOf = (schemes: readonly string[], example: string) =>
   z.string({ error: `is missing: a URL such as ${example}` }).refine(

@@ -1,8 +1,10 @@
 // The life of a service process: configure, open, say "ready", stop when asked, exit. Knows no service.
 import process from "node:process";
 import type { z } from "zod";
-import { ConfigError, type Env, loadConfig, type ServiceConfig } from "./config.ts";
+import { ConfigError, type Env, loadConfig, metricsAddress, type ServiceConfig } from "./config.ts";
 import { createLogger, type Logger } from "./logger.ts";
+import { createMetrics, type Metrics, type MetricsServer, serveMetrics } from "./metrics.ts";
+import { tellTrouble } from "./trouble.ts";
 
 /** Milliseconds that a service has for its graceful stop; the promise to the outside is 5 s. */
 export const STOP_TIMEOUT_MS = 4_500;
@@ -24,6 +26,8 @@ export interface Opened {
 export interface Opening<Config> {
   readonly config: Config;
   readonly log: Logger;
+  /** Where the service's own metrics go. Told, or not, whatever the service does. */
+  readonly metrics: Metrics;
   readonly service: Service;
 }
 
@@ -32,6 +36,8 @@ export interface Ready {
   readonly type: "ready";
   /** Where it listens, when it does. */
   readonly url?: string;
+  /** Where it tells its metrics, when it does. */
+  readonly metricsUrl?: string;
 }
 
 export const isReady = (message: unknown): message is Ready =>
@@ -73,6 +79,7 @@ export async function runService<Schema extends z.ZodType<ServiceConfig>>(
     return;
   }
   const log = createLogger({ level: config.LOG_LEVEL, format: config.LOG_FORMAT, service: name }, host.log);
+  const metrics = createMetrics();
   const stopping = new AbortController();
   let exitCode = 0;
 
@@ -85,6 +92,7 @@ export async function runService<Schema extends z.ZodType<ServiceConfig>>(
     }, STOP_TIMEOUT_MS);
     try {
       await (await opened)?.stop();
+      await (await told.catch(() => null))?.close();
       log.info("stopped");
     } catch (error) {
       log.fatal({ err: error }, "the stop failed");
@@ -101,9 +109,10 @@ export async function runService<Schema extends z.ZodType<ServiceConfig>>(
   for (const signal of ["SIGTERM", "SIGINT", "disconnect"]) host.on(signal, () => void stop());
   for (const fault of ["uncaughtException", "unhandledRejection"]) host.on(fault, fail);
 
-  const opening = { config, log, service: { name, stopping: stopping.signal, fail } };
-  const opened: Promise<Opened | null> = Promise.resolve(opening)
-    .then(open)
+  const opening = { config, log, metrics, service: { name, stopping: stopping.signal, fail } };
+  const told = tellMetrics(opening);
+  const opened: Promise<Opened | null> = told
+    .then(() => open(opening))
     .catch((error: unknown) => {
       fail(error);
       return null;
@@ -111,6 +120,17 @@ export async function runService<Schema extends z.ZodType<ServiceConfig>>(
   const ready = await opened;
   if (ready === null || stopping.signal.aborted) return;
   log.info(ready.url === undefined ? "ready" : `ready at ${ready.url}`);
-  const word: Ready = { type: "ready", ...(ready.url === undefined ? {} : { url: ready.url }) };
+  const metricsServer = await told;
+  const word: Ready = {
+    type: "ready",
+    ...(ready.url === undefined ? {} : { url: ready.url }),
+    ...(metricsServer === null ? {} : { metricsUrl: metricsServer.url }),
+  };
   host.send?.(word);
+}
+
+/** Before all else, so that a service that waits for its stores can be seen waiting. Null when they are off. */
+async function tellMetrics({ config, log, metrics }: Opening<ServiceConfig>): Promise<MetricsServer | null> {
+  const address = metricsAddress(config);
+  return address === null ? null : serveMetrics(metrics, address, tellTrouble(log, "metrics were not told"));
 }

@@ -114,7 +114,7 @@ class FakeHost extends EventEmitter implements Host {
 
   constructor(env: Record<string, string> = {}) {
     super();
-    this.env = { LOG_LEVEL: "fatal", ...env };
+    this.env = { LOG_LEVEL: "fatal", METRICS_PORT: "off", ...env };
     const { promise, resolve } = Promise.withResolvers<number>();
     this.exited = promise;
     this.exit = resolve;

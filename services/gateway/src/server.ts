@@ -10,7 +10,7 @@ import {
   redisFaults,
   untilReady,
 } from "@holdfast/event-queue";
-import { type Logger, newId, type Opened, tellTrouble } from "@holdfast/runtime";
+import { type Logger, newId, type Opened, tellTrouble, urlOf } from "@holdfast/runtime";
 import { buildApp } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
 import { createLoginThrottle, noThrottle } from "./login-throttle.ts";
@@ -121,9 +121,3 @@ async function inTime(asked: Promise<unknown>): Promise<boolean> {
     over.abort();
   }
 }
-
-const urlOf = ({ address, family, port }: AddressInfo): string => {
-  const host =
-    address === "0.0.0.0" || address === "::" ? "localhost" : family === "IPv6" ? `[${address}]` : address;
-  return `http://${host}:${port}`;
-};

@@ -17,7 +17,7 @@ export const status = defineCommand({
     const rows = [
       [found.running ? `Holdfast is running (pid ${text(found.launcherPid)})` : "Holdfast is not running"],
       [],
-      ["what", "status", "pid", "address", "version or restarts"],
+      ["what", "status", "pid", "address", "version or restarts", "metrics"],
       ...found.stores.map((store) => [
         store.name,
         store.status,
@@ -31,6 +31,7 @@ export const status = defineCommand({
         text(service.pid),
         text(service.url),
         `restarted ${service.restarts} times`,
+        text(service.metricsUrl),
       ]),
       [],
       [`data ${found.dataDir} · Node ${found.versions.node} · Holdfast ${found.versions.holdfast}`],

@@ -6,4 +6,4 @@ process.on("SIGTERM", () => {
 });
 process.on("disconnect", () => process.exit(0));
 process.stdout.write(`environment says ${behaviour}\nan unfinished line`);
-process.send?.({ type: "ready", url: "http://127.0.0.1:1" });
+process.send?.({ type: "ready", url: "http://127.0.0.1:1", metricsUrl: "http://127.0.0.1:2/metrics" });

@@ -6,6 +6,7 @@ import {
   type EpochMs,
   type EventId,
   encodeId,
+  HOLD_SECONDS_DEFAULT,
   HOLD_SECONDS_MAX,
   type IdKind,
   type IdOf,
@@ -430,5 +431,32 @@ async function write(tx: pg.PoolClient, { now, users, events, reservations }: Wo
       FROM reservations GROUP BY slot_id
     ) r WHERE r.slot_id = s.id`,
   );
+  await tx.query(
+    `INSERT INTO outcomes (command_id, event_id, seq, type, user_id, status, outcome, submitted_at, finished_at)
+    SELECT 'cmd_' || substr(id, 5), event_id, row_number() OVER (PARTITION BY event_id ORDER BY created_at, id), 'reserve',
+      user_id, 'succeeded', $1::jsonb -> id, created_at, created_at
+    FROM reservations`,
+    [
+      Object.fromEntries(
+        reservations.map((row) => [row.id, { status: "succeeded", reservation: asMade(row) }]),
+      ),
+    ],
+  );
+  await tx.query(
+    `UPDATE event_lanes l SET next_seq = o.ended + 1, logical_at = o.latest
+    FROM (SELECT event_id, count(*) AS ended, max(submitted_at) AS latest FROM outcomes GROUP BY event_id) o
+    WHERE o.event_id = l.event_id`,
+  );
   await tx.query("UPDATE events SET created_at = least(starts_at, $1) - interval '60 days'", [new Date(now)]);
 }
+
+/** As the command that made it answered: what became of it later is told by the row alone. */
+const asMade = (row: Reservation): Reservation => ({
+  ...row,
+  status: "held",
+  expiresAt: row.expiresAt ?? row.createdAt + HOLD_SECONDS_DEFAULT * 1000,
+  paymentReference: null,
+  purchasedAt: null,
+  endedAt: null,
+  endReason: null,
+});

@@ -56,8 +56,9 @@ async function writeHolds(pool: pg.Pool, { eventId }: MadeEvent, people: readonl
     )
     INSERT INTO outcomes (command_id, event_id, seq, type, user_id, status, outcome, submitted_at, finished_at)
     SELECT 'cmd_' || suffix, $1, nth, 'reserve', user_id, 'succeeded',
-      jsonb_build_object('status', 'succeeded', 'reservation', jsonb_build_object('id', 'rsv_' || suffix)), now(), now()
-    FROM made`,
+      jsonb_build_object('status', 'succeeded', 'reservation',
+        jsonb_build_object('id', 'rsv_' || suffix, 'slotId', s.id, 'quantity', 1)), now(), now()
+    FROM made JOIN slots s ON s.event_id = $1`,
     [eventId, users],
   );
   await pool.query("UPDATE slots SET held = $2 WHERE event_id = $1", [eventId, people.length]);

@@ -40,6 +40,8 @@ export interface ProducerOptions {
   readonly activations: Activations;
   readonly monotonicMs: () => number;
   readonly onError: (error: unknown) => void;
+  /** Told how many commands ride in each job. */
+  readonly onJob?: ((commands: number) => void) | undefined;
 }
 
 type Added =
@@ -54,7 +56,7 @@ interface Lane {
 }
 
 export function openProducer(options: ProducerOptions): Producer {
-  const { redis, prefix, replyTo, newJobId, activations, monotonicMs, onError } = options;
+  const { redis, prefix, replyTo, newJobId, activations, monotonicMs, onError, onJob } = options;
   // Only a door to BullMQ's add: handles of event queues share its connection.
   const door = new Queue(ACTIVATIONS, { connection: redis, prefix, skipMetasUpdate: true });
   door.on("error", () => undefined); // the connection reports its own errors
@@ -71,7 +73,8 @@ export function openProducer(options: ProducerOptions): Producer {
 
   async function add(eventId: EventId, commands: readonly Command[]): Promise<Added> {
     const { count } = eventKeys(prefix, eventId);
-    const job = jobJson(newJobId(), jobName(commands.length), writeJob(replyTo, commands));
+    const job = jobJson(newJobId(), commands, writeJob(replyTo, commands));
+    onJob?.(commands.length);
     const [added, last, done] = await Promise.allSettled([
       door.getBackend().forQueue(eventQueueName(eventId), prefix).addJob(job, job.id),
       redis.hincrby(count, "enqueued", commands.length),
@@ -147,16 +150,16 @@ export function openProducer(options: ProducerOptions): Producer {
   };
 }
 
-function jobJson(id: string, name: string, data: string): JobJson {
+function jobJson(id: string, commands: readonly Command[], data: string): JobJson {
   return {
     id,
-    name,
+    name: jobName(commands.length),
     data,
     opts: { removeOnComplete: true, attempts: 1 },
     progress: 0,
     attemptsMade: 0,
     attemptsStarted: 0,
-    timestamp: Date.now(), // only for people who look at the queue
+    timestamp: commands[0]?.at ?? 0, // when the first was accepted, in database time: the backlog's age is read here
     failedReason: "",
     returnvalue: "",
     stalledCounter: 0,

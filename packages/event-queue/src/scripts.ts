@@ -1,6 +1,6 @@
 // The three scripts by which a drain works on its event's queue. Each checks in one step with its effect that the
-// drain still owns the event: a frozen owner that wakes up claims nothing and settles nothing.
-// They write to BullMQ's own keys; `test/bullmq-contract.test.ts` holds what they rely on for the pinned version.
+// drain still owns the event: a frozen owner that wakes up claims nothing and settles nothing. And one that only reads.
+// They use BullMQ's own keys; `test/bullmq-contract.test.ts` holds what they rely on for the pinned version.
 
 /**
  * KEYS active owner meta trouble · ARGV token, job prefix
@@ -77,4 +77,13 @@ end
 if redis.call('LLEN', KEYS[1]) > 0 then return 0 end
 redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9])
 return 1
+`;
+
+/**
+ * KEYS active wait · ARGV job prefix
+ * → the timestamp of the oldest job: of those in hand, else of those that wait; nil when there is none. Only reads.
+ */
+export const OLDEST = `
+local id = redis.call('LINDEX', KEYS[1], -1) or redis.call('LINDEX', KEYS[2], -1)
+return id and redis.call('HGET', ARGV[1] .. id, 'timestamp')
 `;

@@ -10,6 +10,8 @@ export interface SenderOptions {
   /** Where outcomes are to be sent; null when nobody waits for them. */
   readonly replyTo: string | null;
   readonly onError: (error: unknown) => void;
+  /** Told how many commands ride in each job. */
+  readonly onJob?: ((commands: number) => void) | undefined;
 }
 
 export interface Sender {
@@ -19,7 +21,7 @@ export interface Sender {
 }
 
 /** Opens a producer with this process's clock and randomness. The connection stays the caller's. */
-export function openSender({ redis, prefix, replyTo, onError }: SenderOptions): Sender {
+export function openSender({ redis, prefix, replyTo, onError, onJob }: SenderOptions): Sender {
   const activations = openActivations(redis, prefix);
   const producer = openProducer({
     redis,
@@ -29,6 +31,7 @@ export function openSender({ redis, prefix, replyTo, onError }: SenderOptions): 
     activations,
     monotonicMs: () => performance.now(),
     onError,
+    onJob,
   });
   return {
     activations,

@@ -91,7 +91,7 @@ interface RecordRow {
 const OUTCOME_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
   ${ms("finished_at")} AS finished_at, outcome, NULL::bigint AS ticket FROM outcomes`;
 const ACCEPTED_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
-  NULL::float8 AS finished_at, NULL::jsonb AS outcome, ticket FROM accepted_commands`;
+  NULL::float8 AS finished_at, NULL::json AS outcome, ticket FROM accepted_commands`;
 
 const recordOf = (row: RecordRow): CommandRecord => ({
   id: row.id,

@@ -202,7 +202,7 @@ const INSERT_RESERVATIONS = statement(
       $11::float8[], $12::float8[], $13::float8[], $14::text[])
       AS u(id, slot_id, user_id, quantity, status, origin, payment_reference, expires_at, created_at, purchased_at,
         ended_at, end_reason)
-    JOIN slots s ON s.id = u.slot_id AND s.id = ANY ($4::text[])
+    JOIN slots s ON s.id = u.slot_id AND s.id = ANY ($4::text[]) AND s.event_id = $1
     RETURNING slot_id, ${tickets("r", "held")} AS held, ${tickets("r", "purchased")} AS purchased
   ), ${moveCounters("$3::text[]")}`,
 );
@@ -212,7 +212,7 @@ const INSERT_OUTCOMES = statement(
   `INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
     submitted_at, finished_at)
   SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
-    u.outcome::jsonb, ${time("u.submitted_at")}, ${time("$3::float8")}
+    u.outcome::json, ${time("u.submitted_at")}, ${time("$3::float8")}
   FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::float8[])
     WITH ORDINALITY
     AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, nth)`,

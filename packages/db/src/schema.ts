@@ -17,9 +17,9 @@ import {
   boolean,
   check,
   customType,
-  foreignKey,
   index,
   integer,
+  json,
   jsonb,
   pgTable,
   text,
@@ -154,7 +154,7 @@ export const slots = pgTable(
     inventory: bigint("inventory", { mode: "number" }).notNull().default(0),
   },
   (t) => [
-    unique("slots_event_id_id_key").on(t.eventId, t.id), // all slots of an event; target of reservations
+    unique("slots_event_id_id_key").on(t.eventId, t.id), // all slots of an event
     check("slots_capacity_range", between("capacity", 0, SLOT_CAPACITY_MAX)),
     check("slots_counters_not_negative", sql`held >= 0 AND purchased >= 0`),
     check("slots_never_oversold", sql`held + purchased <= capacity`),
@@ -185,11 +185,11 @@ export const reservations = pgTable(
   "reservations",
   {
     id: id("id").primaryKey(),
+    // No foreign keys: each costs a look-up a row. The statement that inserts joins the slot, and the outcome of the
+    // same transaction refers to the user.
     eventId: id("event_id").notNull(),
     slotId: id("slot_id").notNull(),
-    userId: id("user_id")
-      .notNull()
-      .references(() => users.id),
+    userId: id("user_id").notNull(),
     quantity: integer("quantity").notNull(),
     status: text("status").notNull(),
     origin: text("origin").notNull(),
@@ -205,12 +205,7 @@ export const reservations = pgTable(
     exclusive: boolean("exclusive").notNull(),
   },
   (t) => [
-    foreignKey({
-      name: "reservations_slot_of_event_fk",
-      columns: [t.eventId, t.slotId],
-      foreignColumns: [slots.eventId, slots.id],
-    }),
-    // Besides these: reservations_no_overlap, an exclusion constraint, in a migration of its own.
+    // Besides these: reservations_no_overlap, an exclusion constraint, in migrations of its own.
     uniqueIndex("reservations_one_active_key")
       .on(t.userId, t.slotId)
       .where(sql`status IN ('held', 'purchased')`), // also: the active claims of a user
@@ -269,9 +264,8 @@ export const outcomes = pgTable(
   "outcomes",
   {
     commandId: id("command_id").primaryKey(),
-    eventId: id("event_id")
-      .notNull()
-      .references(() => events.id),
+    /** No foreign key: whoever writes an outcome holds the event's lane, and that has one. */
+    eventId: id("event_id").notNull(),
     seq: bigint("seq", { mode: "number" }).notNull(),
     type: text("type").notNull(),
     userId: id("user_id").references(() => users.id),
@@ -279,7 +273,7 @@ export const outcomes = pgTable(
     fingerprint: text("fingerprint"),
     status: text("status").notNull(),
     /** The whole outcome, as `domain` words it. */
-    outcome: jsonb("outcome").notNull(),
+    outcome: json("outcome").notNull(),
     submittedAt: at("submitted_at").notNull(),
     finishedAt: at("finished_at").notNull(),
   },

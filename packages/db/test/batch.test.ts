@@ -5,6 +5,7 @@ import {
   type Command,
   type EventId,
   reservationIdOf,
+  type SlotId,
   type UserId,
 } from "@holdfast/domain";
 import type pg from "pg";
@@ -176,18 +177,22 @@ test("a batch commits nothing when it wrote other rows than it decided (expect_r
       reservation: { ...change.reservation, id: reservationIdOf(newId("command")) },
     })) as BatchWrite["changes"],
   });
-  const nowhere = (write: BatchWrite): BatchWrite => ({
-    ...write,
-    changes: write.changes.map((change) => ({
-      ...change,
-      reservation: { ...change.reservation, slotId: newId("slot") },
-    })) as BatchWrite["changes"],
-  });
+  const inSlot =
+    (slotId: SlotId) =>
+    (write: BatchWrite): BatchWrite => ({
+      ...write,
+      changes: write.changes.map((change) => ({
+        ...change,
+        reservation: { ...change.reservation, slotId },
+      })) as BatchWrite["changes"],
+    });
+  const elsewhere = await createEvent(database.pool);
   const buy = purchase(event.id, user, reservationIdOf(first.id));
   await expect(apply(event.id, [buy], OWNER, gone)).rejects.toMatchObject({ code: "HF001" });
-  await expect(apply(event.id, [reserve(event.id, other)], OWNER, nowhere)).rejects.toMatchObject({
-    code: "HF001",
-  });
+  for (const slotId of [newId("slot"), elsewhere.slotId]) {
+    const wrong = apply(event.id, [reserve(event.id, other)], OWNER, inSlot(slotId));
+    await expect(wrong).rejects.toMatchObject({ code: "HF001" });
+  }
   expect(await statusesOf(event)).toEqual(["held"]);
   expect(await slotOf(event)).toEqual({ held: 1, purchased: 0, inventory: 1 });
   expect((await apply(event.id, [buy], OWNER, ours)).words).toEqual(["purchased"]);

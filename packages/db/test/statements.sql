@@ -8,7 +8,7 @@ SELECT fence, round(date_part('epoch', logical_at) * 1000) AS logical_at, next_s
 INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
     submitted_at, finished_at)
   SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
-    u.outcome::jsonb, to_timestamp(u.submitted_at / 1000.0), to_timestamp($3::float8 / 1000.0)
+    u.outcome::json, to_timestamp(u.submitted_at / 1000.0), to_timestamp($3::float8 / 1000.0)
   FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::float8[])
     WITH ORDINALITY
     AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, nth);
@@ -24,7 +24,7 @@ WITH written AS (
       $11::float8[], $12::float8[], $13::float8[], $14::text[])
       AS u(id, slot_id, user_id, quantity, status, origin, payment_reference, expires_at, created_at, purchased_at,
         ended_at, end_reason)
-    JOIN slots s ON s.id = u.slot_id AND s.id = ANY ($4::text[])
+    JOIN slots s ON s.id = u.slot_id AND s.id = ANY ($4::text[]) AND s.event_id = $1
     RETURNING slot_id, CASE WHEN r.status = 'held' THEN r.quantity ELSE 0 END AS held, CASE WHEN r.status = 'purchased' THEN r.quantity ELSE 0 END AS purchased
   ), moved AS (
     UPDATE slots s SET held = s.held + d.held, purchased = s.purchased + d.purchased, inventory = s.inventory + 1

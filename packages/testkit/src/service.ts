@@ -33,8 +33,13 @@ export const spawnService = (name: ServiceName, env: Record<string, string>): Se
   spawnProgram(name, new URL(`services/${name}/src/main.ts`, REPOSITORY), env);
 
 /** Starts any program that lives the life of a service. */
-export function spawnProgram(name: string, program: URL, env: Record<string, string>): ServiceProcess {
-  const child = spawn(process.execPath, [fileURLToPath(program)], {
+export function spawnProgram(
+  name: string,
+  program: URL,
+  env: Record<string, string>,
+  parameters: readonly string[] = [],
+): ServiceProcess {
+  const child = spawn(process.execPath, [fileURLToPath(program), ...parameters], {
     cwd: fileURLToPath(REPOSITORY),
     env: { PATH: process.env["PATH"], TZ: "UTC", HOLDFAST_MODE: "local", ...env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -1,0 +1,81 @@
+// pnpm bench: Holdfast beside its baselines on the hot event, closed loop, with the correctness gate after each block.
+import { writeFileSync } from "node:fs";
+import process from "node:process";
+import { defineCommand, runMain } from "citty";
+import { goalsOf } from "./figures.ts";
+import { blockText, machineText, summaryText, trialText } from "./report.ts";
+import { FULL, type RunResult, type RunWish, run, SMOKE } from "./run.ts";
+import { isVariant, type VariantName } from "./variants.ts";
+
+const CLIENTS_MAX = 10_000;
+const SECONDS_MAX = 40;
+const ROUNDS_MAX = 100;
+
+const bench = defineCommand({
+  meta: { name: "bench", description: "Measure the hot event: Holdfast beside its baselines" },
+  args: {
+    clients: {
+      type: "string",
+      description: `Kept connections, separated by commas (${FULL.clients.join(",")})`,
+    },
+    seconds: { type: "string", description: `Length of a block after its warm-up (${FULL.seconds})` },
+    rounds: { type: "string", description: `Rounds of alternating blocks (${FULL.rounds})` },
+    only: { type: "string", description: `Some of ${FULL.variants.join(",")}` },
+    json: { type: "string", description: "Also write everything to this file; - for standard output alone" },
+    smoke: { type: "boolean", description: "Some seconds in all: asks only whether every row is right" },
+  },
+  run: async ({ args }) => {
+    const usual = args.smoke ? SMOKE : FULL;
+    const wish: RunWish = {
+      ...usual,
+      clients: list(args.clients, "clients", CLIENTS_MAX) ?? usual.clients,
+      seconds: list(args.seconds, "seconds", SECONDS_MAX)?.[0] ?? usual.seconds,
+      rounds: list(args.rounds, "rounds", ROUNDS_MAX)?.[0] ?? usual.rounds,
+      variants: variantsOf(args.only) ?? usual.variants,
+    };
+    const say = (text: string): void =>
+      void (args.json === "-" ? process.stderr : process.stdout).write(`${text}\n`);
+    const interrupted = new AbortController();
+    for (const signal of ["SIGINT", "SIGTERM"] as const)
+      process.once(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));
+
+    const result = await run(
+      wish,
+      {
+        step: say,
+        begun: (machine) => say(`\n${machineText(machine)}\n`),
+        tried: (trial) => say(trialText(trial)),
+        done: (block) => say(blockText(block)),
+      },
+      interrupted.signal,
+    );
+    say(`\n${summaryText(result)}`);
+    if (args.json === "-") process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    else if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(result, null, 2)}\n`);
+    if (!holds(result, args.smoke === true)) process.exitCode = 1;
+  },
+});
+
+function holds({ trials, blocks }: RunResult, smoke: boolean): boolean {
+  const clean = [...trials, ...blocks].every(({ faults }) => faults.length === 0);
+  return clean && (smoke || goalsOf(blocks).every(({ met }) => met));
+}
+
+/** Whole numbers from 1 to `most`, separated by commas. */
+function list(given: string | undefined, name: string, most: number): number[] | undefined {
+  if (given === undefined) return undefined;
+  return given.split(",").map((text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+    if (value < 1 || value > most) throw new Error(`--${name} takes whole numbers from 1 to ${most}`);
+    return value;
+  });
+}
+
+function variantsOf(given: string | undefined): VariantName[] | undefined {
+  return given?.split(",").map((name) => {
+    if (!isVariant(name)) throw new Error(`--only takes some of ${FULL.variants.join(", ")}`);
+    return name;
+  });
+}
+
+await runMain(bench);

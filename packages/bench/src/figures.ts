@@ -1,0 +1,69 @@
+// From blocks to figures: medians, ratios of a round's blocks, and the goals that they are held against. Pure.
+import type { RoundBlock } from "./run.ts";
+import type { VariantName } from "./variants.ts";
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle];
+  if (upper === undefined) return Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+interface Floor {
+  readonly clients: number;
+  readonly over: "b0" | "b1";
+  readonly atLeast: number;
+}
+
+/** How many times a baseline's throughput Holdfast's must be. */
+const FLOORS: readonly Floor[] = [
+  { clients: 100, over: "b0", atLeast: 4 },
+  { clients: 100, over: "b1", atLeast: 1.8 },
+  { clients: 1_000, over: "b0", atLeast: 6 },
+  { clients: 1_000, over: "b1", atLeast: 2.5 },
+];
+const CPU_MICROS_MAX = 140;
+const CPU_CLIENTS = 1_000;
+
+export interface Goal {
+  readonly sentence: string;
+  readonly value: number;
+  readonly bound: number;
+  readonly met: boolean;
+}
+
+/** Blocks of one variant with so many clients. */
+export const blocksOf = (
+  blocks: readonly RoundBlock[],
+  variant: VariantName,
+  clients: number,
+): readonly RoundBlock[] => blocks.filter((block) => block.variant === variant && block.clients === clients);
+
+/** Of each round, how many times the baseline's throughput Holdfast's was. */
+export function ratios(blocks: readonly RoundBlock[], over: "b0" | "b1", clients: number): number[] {
+  const baseline = new Map(blocksOf(blocks, over, clients).map((block) => [block.round, block.perSecond]));
+  return blocksOf(blocks, "holdfast", clients).flatMap(({ round, perSecond }) => {
+    const base = baseline.get(round);
+    return base === undefined ? [] : [perSecond / base];
+  });
+}
+
+/** The goals that this run's blocks can be held against. */
+export function goalsOf(blocks: readonly RoundBlock[]): Goal[] {
+  const goals: Goal[] = [];
+  for (const { clients, over, atLeast } of FLOORS) {
+    const seen = ratios(blocks, over, clients);
+    if (seen.length === 0) continue;
+    const value = median(seen);
+    const sentence = `${clients} clients: at least ${atLeast} × ${over.toUpperCase()}`;
+    goals.push({ sentence, value, bound: atLeast, met: value >= atLeast });
+  }
+  const rush = blocksOf(blocks, "holdfast", CPU_CLIENTS);
+  if (rush.length > 0) {
+    const value = median(rush.map((block) => block.cpuMicrosServing));
+    const sentence = `${CPU_CLIENTS} clients: at most ${CPU_MICROS_MAX} µs of CPU a command, without the generator`;
+    goals.push({ sentence, value, bound: CPU_MICROS_MAX, met: value <= CPU_MICROS_MAX });
+  }
+  return goals;
+}

@@ -1,0 +1,67 @@
+// What is compared: each a set of real processes behind one address.
+import { type ServiceProcess, spawnProgram, spawnService } from "@holdfast/testkit/service";
+import type { BaselineName } from "./baselines/names.ts";
+
+const BASELINE_PROGRAM = new URL("baselines/main.ts", import.meta.url);
+
+export const VARIANTS = {
+  holdfast: { title: "Holdfast", baseline: null },
+  b0: { title: "B0, FOR UPDATE", baseline: "row-lock" },
+  b1: { title: "B1, one call", baseline: "one-call" },
+} as const satisfies Record<string, { title: string; baseline: BaselineName | null }>;
+export type VariantName = keyof typeof VARIANTS;
+
+/** Database connections that a baseline is tried with: the best is compared. */
+export const POOL_SIZES = [4, 8, 16] as const;
+
+export const isVariant = (name: string): name is VariantName => Object.hasOwn(VARIANTS, name);
+
+export interface Place {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly jwtSecret: string;
+}
+
+export interface Running {
+  readonly url: string;
+  readonly processes: ReadonlyMap<string, ServiceProcess>;
+  /** Rejects when a process does not end as it should. */
+  stop(): Promise<void>;
+}
+
+/** Starts the processes with the settings that they have by default, but for the rate limits: these would answer. */
+export async function startVariant(name: VariantName, pool: number | null, place: Place): Promise<Running> {
+  const env = {
+    DATABASE_URL: place.databaseUrl,
+    REDIS_URL: place.redisUrl,
+    JWT_SECRET: place.jwtSecret,
+    PORT: "0",
+    RATE_LIMITS: "off",
+  };
+  const { baseline } = VARIANTS[name];
+  const gateway =
+    baseline === null
+      ? spawnService("gateway", env)
+      : spawnProgram("gateway", BASELINE_PROGRAM, env, [baseline, String(pool)]);
+  const processes = new Map([["gateway", gateway]]);
+  if (baseline === null) {
+    processes.set("reservation-worker", spawnService("reservation-worker", env));
+    processes.set("expiry-worker", spawnService("expiry-worker", env));
+  }
+  const stop = async (): Promise<void> => {
+    const ends = await Promise.all(
+      [...processes].map(async ([of, service]) => ({ of, ...(await service.stop()) })),
+    );
+    const bad = ends
+      .filter(({ code }) => code !== 0)
+      .map(({ of, code, signal }) => `${of} (${signal ?? code})`);
+    if (bad.length > 0) throw new Error(`did not stop as promised: ${bad.join(", ")}`);
+  };
+  try {
+    await Promise.all([...processes.values()].map(({ ready }) => ready));
+  } catch (error) {
+    await stop().catch(() => {});
+    throw error;
+  }
+  return { url: gateway.url, processes, stop };
+}

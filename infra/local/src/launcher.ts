@@ -216,10 +216,12 @@ export async function endEarlierStart(dataDir: string, launcherPid: number | und
 
 function frontTable(urls: string[], summary: SeedSummary, dataDir: string): string {
   const [first = "", ...others] = urls;
+  const admin = summary.accounts.find(({ role }) => role === "admin");
   return renderTable([
     ["API", first],
     ...others.map((url, index) => [`API ${index + 2}`, url]),
     ["Docs", `${first}/docs`],
+    ["Queues", `${first}/ops/queues (${admin?.email ?? "for admins"})`],
     [],
     ["Accounts", "password", "role", ""],
     ...summary.accounts.map(({ email, password, role, note }) => [email, password, role, note]),

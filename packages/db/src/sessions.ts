@@ -1,5 +1,5 @@
 // Statements about sessions: a login and the refresh tokens that descend from it. Tokens are known by hash only.
-import type { SessionId, UserId } from "@holdfast/domain";
+import type { SessionId, UserId, UserRole } from "@holdfast/domain";
 import type { Queryable } from "./queryable.ts";
 
 export async function insertSession(
@@ -91,6 +91,21 @@ export async function revokeSessionOfToken(db: Queryable, tokenHash: string): Pr
     [tokenHash],
   );
   return rows[0]?.id ?? null;
+}
+
+/** Whose session a token belongs to, with the role as it is now. Null when it has ended or the user is disabled. */
+export async function bearerOfToken(
+  db: Queryable,
+  tokenHash: string,
+): Promise<{ userId: UserId; role: UserRole } | null> {
+  const { rows } = await db.query<{ id: UserId; role: UserRole }>(
+    `SELECT u.id, u.role
+     FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
+     WHERE t.token_hash = $1 AND t.rotated_at IS NULL
+       AND s.revoked_at IS NULL AND s.expires_at > clock_timestamp() AND u.disabled_at IS NULL`,
+    [tokenHash],
+  );
+  return rows[0] === undefined ? null : { userId: rows[0].id, role: rows[0].role };
 }
 
 /** Sessions ended later than `since`, with the time (milliseconds since 1970, database time). */

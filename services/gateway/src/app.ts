@@ -17,6 +17,8 @@ import { checkHost } from "./host-header.ts";
 import { Identities } from "./identity.ts";
 import { BODY_BYTES_MAX, readJsonBody } from "./json-body.ts";
 import { openApiOf } from "./openapi.ts";
+import { operatorSessions } from "./ops/operator-sessions.ts";
+import { addOps, type OpsOptions } from "./ops/ops.ts";
 import { refuseTunnel, replyError, replyOnSocket, replyProblem } from "./problem-replies.ts";
 import { readQuery } from "./query-string.ts";
 import { addressKey, RATE_POLICIES, type RateLimiter, rateHeaders } from "./rate-limits.ts";
@@ -49,6 +51,7 @@ export interface AppOptions extends GatewayDeps {
   readonly limiter: RateLimiter | null;
   /** Proxies whose word about the client's address is believed. */
   readonly trustProxy: readonly string[];
+  readonly ops: Pick<OpsOptions, "queues" | "secureCookies">;
 }
 
 const HEADERS = {
@@ -146,6 +149,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const endpoints = endpointsOf(options);
   for (const added of endpoints) addEndpoint(app, doorkeeper, added);
   await addDocumentation(app, openApiOf(endpoints));
+  await addOps(app, {
+    doorkeeper,
+    sessions: operatorSessions(options.pool, options.signIn),
+    ...options.ops,
+  });
   return app;
 }
 

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { PROBLEMS_PAGE } from "@holdfast/contracts";
 import scalar from "@scalar/fastify-api-reference";
 import type { FastifyInstance } from "fastify";
+import { contentPolicy } from "./content-policy.ts";
 import type { OpenApiDocument } from "./openapi.ts";
 import { pageOfMarkdown } from "./problems-page.ts";
 
@@ -20,7 +21,7 @@ export async function addDocumentation(app: FastifyInstance, openApi: OpenApiDoc
   const problems = pageOfMarkdown(await readFile(PROBLEMS_DOCUMENT, "utf8"));
   app.get(PROBLEMS_PAGE, async (_request, reply) =>
     reply
-      .header("content-security-policy", policy({ style: "'unsafe-inline'" }))
+      .header("content-security-policy", contentPolicy({ style: "'unsafe-inline'" }))
       .type("text/html; charset=utf-8")
       .send(problems),
   );
@@ -34,7 +35,11 @@ export async function addDocumentation(app: FastifyInstance, openApi: OpenApiDoc
         const script = inlineScripts(payload).map((text) => `'sha256-${sha256(text)}'`);
         reply.header(
           "content-security-policy",
-          policy({ script: `'self' ${script.join(" ")}`, style: "'unsafe-inline'", connect: "'self'" }),
+          contentPolicy({
+            script: `'self' ${script.join(" ")}`,
+            style: "'unsafe-inline'",
+            connect: "'self'",
+          }),
         );
       }
       return payload;
@@ -53,20 +58,6 @@ export async function addDocumentation(app: FastifyInstance, openApi: OpenApiDoc
     });
   });
 }
-
-/** Nothing is loaded from anywhere else, and nothing frames these pages. */
-const policy = (allowed: { script?: string; style: string; connect?: string }): string =>
-  [
-    "default-src 'none'",
-    `script-src ${allowed.script ?? "'none'"}`,
-    `style-src ${allowed.style}`,
-    `connect-src ${allowed.connect ?? "'none'"}`,
-    "img-src 'self' data:",
-    "font-src 'self' data:",
-    "frame-ancestors 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join("; ");
 
 const inlineScripts = (html: string): string[] =>
   [...html.matchAll(/<script(?![^>]*\ssrc=)[^>]*>([\s\S]*?)<\/script>/g)].map((found) => found[1] ?? "");

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { databaseFaults, findUser, openDatabaseClock, openPool } from "@holdfast/db";
 import {
+  openDashboardQueues,
   openPatientRedis,
   openRedis,
   openReplies,
@@ -69,6 +70,11 @@ export async function startGateway(
   const standing = new Standing(pool, clock.now, log);
   await standing.start();
   const throttle = limited ? createLoginThrottle(counters, prefix) : noThrottle;
+  const queues = openDashboardQueues({
+    connect: () => openRedis({ url: config.REDIS_URL, name: "holdfast-gateway-dashboard", onError }),
+    prefix,
+    monotonicMs: () => performance.now(),
+  });
   const app = await buildApp({
     log,
     pool,
@@ -81,6 +87,7 @@ export async function startGateway(
     standing,
     limiter: limited ? new RateLimiter(counters, prefix) : null,
     trustProxy: config.TRUST_PROXY ?? [],
+    ops: { queues, secureCookies: config.HOLDFAST_MODE === "production" },
     stopping: stopping.signal,
     async roleNow({ userId }) {
       const user = await findUser(pool, userId);
@@ -101,6 +108,7 @@ export async function startGateway(
       standing.stop();
       clock.stop();
       await sender.close().catch(() => undefined); // Redis may be gone
+      await queues.close();
       for (const connection of [redis, listener, counters]) connection.disconnect();
       await pool.end();
     },

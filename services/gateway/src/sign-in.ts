@@ -67,7 +67,12 @@ export class SignIn {
     return this.#begin(user);
   }
 
-  async login({ email, password }: LoginBody, address: string): Promise<SignedInUser> {
+  async login(body: LoginBody, address: string): Promise<SignedInUser> {
+    return this.#begin(await this.prove(body, address));
+  }
+
+  /** Whose address and password these are. Throws `Refused`, for an unknown user as for a wrong password. */
+  async prove({ email, password }: LoginBody, address: string): Promise<UserRecord> {
     const { pool, passwords, throttle } = this.#deps;
     await throttle.enter(email, address);
     const user = await findUserByEmail(pool, email);
@@ -78,7 +83,7 @@ export class SignIn {
     if (isOutdated(user.passwordHash)) {
       await replacePasswordHash(pool, user.id, user.passwordHash, await passwords.hash(password));
     }
-    return this.#begin(user);
+    return user;
   }
 
   /** Exchanges a refresh token. A token that was exchanged before ends its whole session, unless it was just now. */

@@ -3,6 +3,7 @@ import { Writable } from "node:stream";
 import { signAccessToken } from "@holdfast/access-token";
 import { findUser, insertUser } from "@holdfast/db";
 import type { CommandId, EpochMs, UserId, UserRole } from "@holdfast/domain";
+import { openDashboardQueues, openRedis } from "@holdfast/event-queue";
 import { createLogger, newId } from "@holdfast/runtime";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
 import type { FastifyInstance, InjectOptions } from "fastify";
@@ -79,6 +80,8 @@ export interface GatewayUnderTest {
   /** What the application wrote to its log. */
   readonly log: string[];
   readonly stopping: AbortController;
+  /** How often the queues were looked at for the dashboard. */
+  looks(): number;
   person(role?: UserRole): Promise<Person>;
   /** Answers of the application, with the body parsed. */
   ask(options: InjectOptions): Promise<Answer>;
@@ -95,6 +98,7 @@ export interface Answer {
 export interface TestSettings {
   readonly limits?: boolean;
   readonly trustProxy?: readonly string[];
+  readonly secureCookies?: boolean;
   readonly storesAnswer?: () => Promise<boolean>;
 }
 
@@ -116,6 +120,17 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
   const stopping = new AbortController();
   const limited = settings.limits === true;
   const throttle = limited ? createLoginThrottle(redis.redis, redis.prefix) : noThrottle;
+  let clock = 0;
+  const queues = openDashboardQueues({
+    connect: () => openRedis({ url: redis.url, name: "test-dashboard", onError: () => undefined }),
+    prefix: redis.prefix,
+    monotonicMs: () => (clock += 60_000), // every look is a new one
+  });
+  let looks = 0;
+  const look = () => {
+    looks += 1;
+    return queues.look();
+  };
   const app = await buildApp({
     log,
     pool,
@@ -128,6 +143,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     standing,
     limiter: limited ? new RateLimiter(redis.redis, redis.prefix) : null,
     trustProxy: settings.trustProxy ?? [],
+    ops: { queues: { ...queues, look }, secureCookies: settings.secureCookies ?? false },
     stopping: stopping.signal,
     async roleNow({ userId }) {
       const user = await findUser(pool, userId);
@@ -145,6 +161,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     standing,
     log: lines,
     stopping,
+    looks: () => looks,
     async person(role = "user") {
       const id = newId("user");
       const email = `${id}@example.test`;
@@ -164,6 +181,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     },
     async close() {
       await app.close();
+      await queues.close();
       standing.stop();
       await redis.close();
       await database.close();

@@ -18,7 +18,7 @@ import { openSecrets } from "./secrets.ts";
 import { outsideHome } from "./server-account.ts";
 import { keepUp, type OpenedStore } from "./store-keeper.ts";
 
-export { isAbandoned } from "./lock.ts";
+export { isAbandoned, takeLock } from "./lock.ts";
 
 export interface StoresOptions {
   /** Where private servers keep their files; made when missing. */

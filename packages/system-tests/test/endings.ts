@@ -21,7 +21,7 @@ export const wordOf = ({ reservation, problem }: Ending): string =>
   problem?.code ?? reservation?.status ?? "nothing";
 
 /** Throws for every answer that is no command's: a 5xx, a 429, or what the gateway refused by itself. */
-export async function endingOf(client: Client, token: string, answer: Answer): Promise<Ending> {
+export async function endingOf(client: Pick<Client, "get">, token: string, answer: Answer): Promise<Ending> {
   const commandId = commandOf(answer);
   if (commandId === null) throw new Error(`no command: ${answer.status} ${JSON.stringify(answer.body)}`);
   if (answer.status === 202) return { ...(await follow(client, token, commandId)), answer };
@@ -45,7 +45,7 @@ export function commandOf({ headers }: Answer): CommandId | null {
 }
 
 export async function readCommand(
-  client: Client,
+  client: Pick<Client, "get">,
   token: string,
   id: CommandId,
   waitSeconds?: number,
@@ -56,7 +56,11 @@ export async function readCommand(
   return Command.parse(answer.body);
 }
 
-async function follow(client: Client, token: string, id: CommandId): Promise<Omit<Ending, "answer">> {
+async function follow(
+  client: Pick<Client, "get">,
+  token: string,
+  id: CommandId,
+): Promise<Omit<Ending, "answer">> {
   const stuckAt = performance.now() + STUCK_MS;
   while (performance.now() < stuckAt) {
     const command = await readCommand(client, token, id, POLL_WAIT_SECONDS);

@@ -1,9 +1,9 @@
 // What the clients of a drill sent and were told, held against the tables and against what is told now.
 import type { Command } from "@holdfast/contracts";
-import type { CommandId, EventId, Outcome } from "@holdfast/domain";
+import type { CommandId, EventId, Outcome, UserId } from "@holdfast/domain";
 import type pg from "pg";
 import type { Client } from "./client.ts";
-import { inParallel } from "./crowd.ts";
+import { inParallel, tally } from "./crowd.ts";
 import { type Ending, readCommand, wordOf } from "./endings.ts";
 
 const READS_AT_ONCE = 64;
@@ -16,8 +16,15 @@ export interface Entry {
   readonly ending: Ending;
 }
 
+/** A command that was sent and never answered: it may have an outcome, or none. */
+export interface Unknown {
+  readonly userId: UserId;
+  readonly eventId: EventId;
+}
+
 interface EndedRow {
   command_id: CommandId;
+  user_id: UserId;
   event_id: EventId;
   seq: string;
   outcome: Outcome;
@@ -28,14 +35,20 @@ export async function contradictionsOf(
   history: readonly Entry[],
   pool: pg.Pool,
   client: Client,
+  unknowns: readonly Unknown[] = [],
 ): Promise<string[]> {
   const found: string[] = [];
   const { rows } = await pool.query<EndedRow>(
-    "SELECT command_id, event_id, seq, outcome FROM outcomes WHERE user_id IS NOT NULL",
+    "SELECT command_id, user_id, event_id, seq, outcome FROM outcomes WHERE user_id IS NOT NULL",
   );
   const ended = new Map(rows.map((row) => [row.command_id, row]));
   const sent = new Map(history.map((entry) => [entry.ending.commandId, entry]));
-  for (const id of ended.keys()) if (!sent.has(id)) found.push(`${id} ended and nobody was told`);
+  const unheard = tally(unknowns.map(({ userId, eventId }) => `${userId} ${eventId}`));
+  for (const { command_id, user_id, event_id } of rows.filter((row) => !sent.has(row.command_id))) {
+    const sender = `${user_id} ${event_id}`;
+    unheard[sender] = (unheard[sender] ?? 0) - 1;
+    if (unheard[sender] < 0) found.push(`${command_id} ended and nobody was told`);
+  }
 
   const lastOfChain = new Map<number, number>();
   for (const { chain, eventId, ending } of history) {

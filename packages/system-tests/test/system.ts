@@ -7,6 +7,7 @@ import {
   removeKeys,
   type ServiceProcess,
   spawnService,
+  type TestRedis,
 } from "@holdfast/testkit";
 import type { Redis } from "ioredis";
 import type pg from "pg";
@@ -42,7 +43,11 @@ export interface System {
 export interface SystemSize {
   readonly gateways?: number;
   readonly workers?: number;
+  /** Events that each worker drains side by side; its own default unless told otherwise. */
+  readonly drainSlots?: number;
   readonly expiryWorkers?: number;
+  /** Off unless told otherwise: a drill sends more than a user may. */
+  readonly rateLimits?: "on" | "off";
 }
 
 /** Milliseconds that several processes may take to start, or to stop, on a busy machine with two cores. */
@@ -60,12 +65,14 @@ export async function startSystem(size: SystemSize = {}): Promise<System> {
   };
 }
 
-/** As `startSystem`, on a database that outlives it, with keys of its own. */
+/** As `startSystem`, on a database that outlives it, with keys of its own; on a Redis of the caller's when one is given. */
 export async function startSystemOn(
   database: { readonly url: string; readonly pool: pg.Pool },
-  { gateways: gatewaysWanted = 1, workers: workersWanted = 1, expiryWorkers: expiryWanted = 0 }: SystemSize,
+  size: SystemSize,
+  given?: TestRedis,
 ): Promise<System> {
-  const { url, prefix, redis, close: closeRedis } = await openTestRedis();
+  const { gateways: gatewaysWanted = 1, workers: workersWanted = 1, expiryWorkers: expiryWanted = 0 } = size;
+  const { url, prefix, redis, close: closeRedis } = given ?? (await openTestRedis());
   const env = { DATABASE_URL: database.url, REDIS_URL: url, REDIS_PREFIX: prefix, LOG_FORMAT: "text" };
   const gateways: Gateway[] = [];
   const workers: ServiceProcess[] = [];
@@ -101,13 +108,18 @@ export async function startSystemOn(
       return gateways.map(({ client }) => client);
     },
     async startGateway() {
-      const process = await start("gateway", { JWT_SECRET, PORT: "0", RATE_LIMITS: "off" });
+      const process = await start("gateway", {
+        JWT_SECRET,
+        PORT: "0",
+        RATE_LIMITS: size.rateLimits ?? "off",
+      });
       const gateway = { process, client: openClient(process.url) };
       gateways.push(gateway);
       return gateway;
     },
     async startWorker() {
-      const worker = await start("reservation-worker");
+      const slots = size.drainSlots === undefined ? {} : { DRAIN_SLOTS: String(size.drainSlots) };
+      const worker = await start("reservation-worker", slots);
       workers.push(worker);
       return worker;
     },

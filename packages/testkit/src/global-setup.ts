@@ -15,7 +15,8 @@ import type { TestProject } from "vitest/node";
 import { createDatabase, databaseName, dropDatabase, withDatabase } from "./database.ts";
 import "./provided.ts";
 
-const DATA_DIR_PREFIX = "holdfast-test-";
+/** Directories of runs: the next run removes those that a killed one has left behind. */
+export const DATA_DIR_PREFIX = "holdfast-test-";
 
 /** Vitest's hook: provides the stores' addresses to the test files and returns the teardown. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {

@@ -3,6 +3,7 @@
 import type { EventId } from "@holdfast/domain";
 import { type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
+import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
 import { ACTIVATIONS, eventKeys } from "./names.ts";
 
 /** Milliseconds that a dead worker's lease lasts. */
@@ -29,6 +30,7 @@ export function openActivations(redis: Redis, prefix: string): Activations {
   const queue = new Queue<{ eventId: EventId }>(ACTIVATIONS, {
     connection: redis,
     prefix,
+    skipVersionCheck: true, // a check that fails once, because Redis dies just then, would fail this queue for ever
     streams: { events: { maxLen: STREAM_LENGTH_MAX } },
   });
   queue.on("error", () => undefined); // the connection reports its own errors
@@ -104,6 +106,7 @@ export function startDrainSlots({ redis, prefix, concurrency, drain, onError }: 
       lockDuration: LEASE_MS,
       stalledInterval: LEASE_CHECK_MS,
       maxStalledCount: FOREVER,
+      runRetryDelay: RECONNECT_DELAY_MAX_MS,
     },
   );
   worker.on("error", onError);

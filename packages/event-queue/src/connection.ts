@@ -3,9 +3,14 @@ import { Redis } from "ioredis";
 
 /** Milliseconds after which a command is given up as unanswered: its fate is then unknown, not "failed". */
 export const REDIS_COMMAND_TIMEOUT_MS = 2_000;
-const RECONNECT_DELAY_MAX_MS = 500;
+/** Milliseconds between two tries to find a server that is away, or that still loads its file, at most. */
+export const RECONNECT_DELAY_MAX_MS = 500;
 
-const reconnectDelay = (attempt: number): number => Math.min(attempt * 50, RECONNECT_DELAY_MAX_MS);
+const returning = {
+  retryStrategy: (attempt: number): number => Math.min(attempt * 50, RECONNECT_DELAY_MAX_MS),
+  // A server that loads says how long it will take, and is often wrong by far.
+  maxLoadingRetryTime: RECONNECT_DELAY_MAX_MS,
+};
 
 export interface RedisOptions {
   readonly url: string;
@@ -33,7 +38,7 @@ export function openRedis({
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: commandTimeoutMs,
-    retryStrategy: reconnectDelay,
+    ...returning,
   });
   redis.on("error", onError);
   return redis;
@@ -44,7 +49,7 @@ export function openPatientRedis({ url, name, onError }: RedisOptions): Redis {
   const redis = new Redis(url, {
     connectionName: name,
     maxRetriesPerRequest: null,
-    retryStrategy: reconnectDelay,
+    ...returning,
   });
   redis.on("error", onError);
   return redis;

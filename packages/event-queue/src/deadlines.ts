@@ -4,6 +4,7 @@ import { ceilToSecond, type EpochMs, EventId, SETTLE_GRACE_MS } from "@holdfast/
 import { DelayedError, type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { z } from "zod";
+import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
 import { DEADLINES } from "./names.ts";
 
 /** Timers that a process remembers to have set, so that a rush of holds in one second sets one. */
@@ -26,6 +27,7 @@ export function openDeadlines(redis: Redis, prefix: string): Deadlines {
   const queue = new Queue<Deadline>(DEADLINES, {
     connection: redis,
     prefix,
+    skipVersionCheck: true, // as in `openActivations`
     streams: { events: { maxLen: STREAM_LENGTH_MAX } },
   });
   queue.on("error", () => undefined); // the connection reports its own errors
@@ -83,7 +85,7 @@ export function startDeadlineWorker(options: DeadlineWorkerOptions): Worker {
       }
       await onDue(deadline);
     },
-    { connection: redis, prefix, concurrency },
+    { connection: redis, prefix, concurrency, runRetryDelay: RECONNECT_DELAY_MAX_MS },
   );
   worker.on("error", onError);
   worker.on("failed", (job, error) => {

@@ -58,7 +58,12 @@ interface Lane {
 export function openProducer(options: ProducerOptions): Producer {
   const { redis, prefix, replyTo, newJobId, activations, monotonicMs, onError, onJob } = options;
   // Only a door to BullMQ's add: handles of event queues share its connection.
-  const door = new Queue(ACTIVATIONS, { connection: redis, prefix, skipMetasUpdate: true });
+  const door = new Queue(ACTIVATIONS, {
+    connection: redis,
+    prefix,
+    skipMetasUpdate: true,
+    skipVersionCheck: true, // as in `openActivations`
+  });
   door.on("error", () => undefined); // the connection reports its own errors
   const lanes = new Map<EventId, Lane>();
 

@@ -1,7 +1,8 @@
 // Connections in their two tempers, and what a service asks of its Redis before it starts.
+import { type AddressInfo, createServer } from "node:net";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { openFaultProxy } from "../../testkit/src/index.ts";
+import { openFaultProxy, until } from "../../testkit/src/index.ts";
 import {
   openPatientRedis,
   openRedis,
@@ -10,6 +11,9 @@ import {
   untilReady,
 } from "../src/index.ts";
 import { type Connected, connect } from "./connected.ts";
+
+/** Milliseconds after which who still waits for a server that is there has slept. */
+const SOON_MS = 2_000;
 
 let redis: Connected;
 
@@ -78,6 +82,51 @@ test("a patient connection keeps what cannot be sent until it can", async () => 
   await proxy.pass();
   expect(await pong).toBe("PONG");
 });
+
+/** Says that it loads, for a minute more, until it is told that it has. Answers nothing else. */
+async function loadingRedis() {
+  let loading = true;
+  let asked = 0;
+  const server = createServer((client) => {
+    client.on("error", () => undefined);
+    client.on("data", (bytes) => {
+      const commands = bytes.toString().match(/^(info|client|hello)\r$/gim) ?? [];
+      for (const command of commands) {
+        if (command.trim().toLowerCase() !== "info") {
+          client.write("+OK\r\n");
+          continue;
+        }
+        asked += 1;
+        const info = `loading:${loading ? 1 : 0}\r\nloading_eta_seconds:60\r\n`;
+        client.write(`$${info.length}\r\n${info}\r\n`);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked: () => asked,
+    hasLoaded: () => {
+      loading = false;
+    },
+  };
+}
+
+test.each([
+  { temper: "hasty", open: openRedis },
+  { temper: "patient", open: openPatientRedis },
+])(
+  "R3: a $temper connection uses a server soon after it has loaded, whatever that had foretold",
+  async ({ open }) => {
+    const server = await loadingRedis();
+    const connection = open({ url: server.url, name: "test-loading", onError: () => undefined });
+    onTestFinished(() => connection.disconnect());
+    await until("it to be told that the server loads", () => server.asked() > 0);
+    server.hasLoaded();
+    await until("the connection to be ready", () => connection.status === "ready", SOON_MS);
+  },
+);
 
 test("connections say who they are", async () => {
   const { connection } = await proxied(openRedis);

@@ -1,8 +1,8 @@
 // F6: a purchase counts from the moment it was accepted, however long the worker was away.
+import { type Answer, readCommand } from "@holdfast/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Answer } from "./client.ts";
 import { untilDatabaseTime } from "./database-time.ts";
-import { type Ending, endingOf, readCommand, wordOf } from "./endings.ts";
+import { type Ending, endingOf, wordOf } from "./endings.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople, type Person } from "./population.ts";
 import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";

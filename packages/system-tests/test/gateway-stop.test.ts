@@ -1,10 +1,11 @@
 // A gateway that is told to stop under load: whoever was let in is answered, and it is gone within 5 s.
+
 import { randomUUID } from "node:crypto";
+import { type Answer, commandOf } from "@holdfast/client";
 import { until } from "@holdfast/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Answer } from "./client.ts";
 import { report, tally } from "./crowd.ts";
-import { commandOf, endingOf, wordOf } from "./endings.ts";
+import { endingOf, wordOf } from "./endings.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople } from "./population.ts";
 import { type Gateway, START_TIMEOUT_MS, type System, startSystem } from "./system.ts";

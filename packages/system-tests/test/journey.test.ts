@@ -1,4 +1,6 @@
 // One person's way through the system, from the first request to the last, and an organizer's.
+
+import type { Client } from "@holdfast/client";
 import {
   Command,
   Event,
@@ -10,7 +12,6 @@ import {
   User,
 } from "@holdfast/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Client } from "./client.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople } from "./population.ts";
 import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";

@@ -2,9 +2,9 @@
 // note all that they were told and all that they never learned. Kill nothing, judge nothing.
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Answer, Asked, Client } from "@holdfast/client";
 import { until } from "@holdfast/testkit";
 import { expect } from "vitest";
-import type { Answer, Asked, Client } from "./client.ts";
 import { type Ending, endingOf, wordOf } from "./endings.ts";
 import type { Entry, Unknown } from "./history.ts";
 import type { MadeEvent, Person } from "./population.ts";

@@ -1,5 +1,7 @@
 // A whole system for a test file: a database and keys of its own, and real service processes that tests may
 // start, freeze and kill. Knows how services are started, nothing of what they do.
+
+import { type Client, openClient } from "@holdfast/client";
 import {
   keysLike,
   openTestDatabase,
@@ -11,7 +13,6 @@ import {
 } from "@holdfast/testkit";
 import type { Redis } from "ioredis";
 import type pg from "pg";
-import { type Client, openClient } from "./client.ts";
 import { JWT_SECRET } from "./population.ts";
 
 export interface Gateway {

@@ -1,8 +1,8 @@
 // HTTP as a client of the system speaks it: kept connections, one token a request. Knows routes, no rules.
 import { Pool } from "undici";
 
-/** Connections that a client keeps to its gateway. */
-const CONNECTIONS = 256;
+/** Connections that a client keeps to its gateway, unless told otherwise. */
+const CONNECTIONS_DEFAULT = 256;
 /** Milliseconds after which a request is given up: longer than any wait that is asked for here. */
 const REQUEST_TIMEOUT_MS = 40_000;
 
@@ -29,9 +29,12 @@ export interface Client {
 }
 
 /** Rejects with what the connection says when no answer came. */
-export function openClient(url: string): Client {
+export function openClient(
+  url: string,
+  { connections = CONNECTIONS_DEFAULT }: { readonly connections?: number } = {},
+): Client {
   const pool = new Pool(url, {
-    connections: CONNECTIONS,
+    connections,
     headersTimeout: REQUEST_TIMEOUT_MS,
     bodyTimeout: REQUEST_TIMEOUT_MS,
   });

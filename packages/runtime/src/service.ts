@@ -54,7 +54,7 @@ export interface Host {
   readonly log?: NodeJS.WritableStream;
 }
 
-const thisProcess: Host = {
+export const thisProcess: Host = {
   env: process.env,
   on: (event, listener) => process.on(event as "SIGTERM", listener),
   ...(process.send === undefined ? {} : { send: (message) => process.connected && process.send?.(message) }),
@@ -69,16 +69,9 @@ export async function runService<Schema extends z.ZodType<ServiceConfig>>(
   open: (opening: Opening<z.infer<Schema>>) => Promise<Opened>,
   host: Host = thisProcess,
 ): Promise<void> {
-  let config: z.infer<Schema>;
-  try {
-    config = loadConfig(schema, host.env);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    host.complain(`${name}: ${error.message}`);
-    host.exit(1);
-    return;
-  }
-  const log = createLogger({ level: config.LOG_LEVEL, format: config.LOG_FORMAT, service: name }, host.log);
+  const begun = begin(name, schema, host);
+  if (begun === null) return;
+  const { config, log } = begun;
   const metrics = createMetrics();
   const stopping = new AbortController();
   let exitCode = 0;
@@ -127,6 +120,24 @@ export async function runService<Schema extends z.ZodType<ServiceConfig>>(
     ...(metricsServer === null ? {} : { metricsUrl: metricsServer.url }),
   };
   host.send?.(word);
+}
+
+/** What a process is told, and its log. Null when what it is told cannot be used: then it complains and exits. */
+export function begin<Schema extends z.ZodType<ServiceConfig>>(
+  name: string,
+  schema: Schema,
+  host: Host,
+): { config: z.infer<Schema>; log: Logger } | null {
+  try {
+    const config = loadConfig(schema, host.env);
+    const { LOG_LEVEL: level, LOG_FORMAT: format } = config;
+    return { config, log: createLogger({ level, format, service: name }, host.log) };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    host.complain(`${name}: ${error.message}`);
+    host.exit(1);
+    return null;
+  }
 }
 
 /** Before all else, so that a service that waits for its stores can be seen waiting. Null when they are off. */

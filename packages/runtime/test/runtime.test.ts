@@ -11,6 +11,7 @@ import {
   newId,
   type Opened,
   runService,
+  runTask,
   ServiceConfig,
   StoresConfig,
 } from "../src/index.ts";
@@ -251,5 +252,30 @@ describe("a service", () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+});
+
+describe("a task", () => {
+  test("exits with 0 when it is done", async () => {
+    const host = new FakeHost();
+    const task = vi.fn(async () => {});
+    await runTask("test", ServiceConfig, task, host);
+    expect(await host.exited).toBe(0);
+    expect(task).toHaveBeenCalledTimes(1);
+  });
+
+  test("exits with 1 when it fails", async () => {
+    const host = new FakeHost();
+    await runTask("test", ServiceConfig, () => Promise.reject(new Error("no store")), host);
+    expect(await host.exited).toBe(1);
+  });
+
+  test("with a mistake in its environment says so, exits with 1 and does nothing", async () => {
+    const host = new FakeHost({ LOG_FORMAT: "xml" });
+    const task = vi.fn(async () => {});
+    await runTask("test", ServiceConfig, task, host);
+    expect(await host.exited).toBe(1);
+    expect(host.said.join()).toContain("LOG_FORMAT");
+    expect(task).not.toHaveBeenCalled();
   });
 });

@@ -57,12 +57,14 @@ export const SMOKE: RunWish = {
   poolSizes: [4],
 };
 
+const TRIAL_WARM_UP_SECONDS = 1;
 /** Users that ask in a second of the fastest block that we can imagine on the machine that we know. */
 const USERS_PER_SECOND = 16_000;
 
 /** Runs it all on private stores, which are gone afterwards. Rejects when the signal is aborted. */
 export async function run(wish: RunWish, watcher: Watcher, signal: AbortSignal): Promise<RunResult> {
-  const longest = Math.max(wish.warmUpSeconds + wish.seconds, wish.trialSeconds + 1);
+  const trialSeconds = wish.poolSizes.length > 1 ? TRIAL_WARM_UP_SECONDS + wish.trialSeconds : 0;
+  const longest = Math.max(wish.warmUpSeconds + wish.seconds, trialSeconds);
   const users = Math.ceil(USERS_PER_SECOND * longest) + Math.max(...wish.clients);
   const stores = await openBenchStores({ users, log: watcher.step, signal });
   const generator = openGenerator();
@@ -120,7 +122,7 @@ async function tryPools(
         variant,
         pool,
         clients: Math.max(...clients),
-        warmUpSeconds: 1,
+        warmUpSeconds: TRIAL_WARM_UP_SECONDS,
         seconds: trialSeconds,
       });
       tried.push(trial);

@@ -12,8 +12,6 @@ export interface Ended {
   readonly replayed: boolean;
 }
 
-export type Reserve = (pool: pg.Pool, command: ReserveCommand) => Promise<Ended>;
-
 export interface Baseline {
   commands(onError: (error: unknown) => void): Commands;
   close(): Promise<void>;

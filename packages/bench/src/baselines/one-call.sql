@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION bench.epoch_ms(at timestamptz) RETURNS bigint LANGUAG
 
 CREATE OR REPLACE FUNCTION bench.reserve(
   command text, made text, event text, asker text, at_ms float8, key text, print text, wanted_slot text, tickets int,
-  OUT outcome jsonb, OUT replayed boolean
+  OUT outcome json, OUT replayed boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -16,10 +16,9 @@ DECLARE
   e record;
   s record;
   c record;
-  refusal jsonb;
+  refusal json;
   key_kept text := key;
   expires timestamptz;
-  free_now boolean;
 BEGIN
   -- Limits and overlaps span events: whoever decides about a user holds the user's lock. Then a new snapshot.
   PERFORM pg_advisory_xact_lock(hashtextextended(asker, 0));
@@ -52,7 +51,7 @@ BEGIN
   ELSIF e.cancelled_at IS NOT NULL THEN refusal := '{"code": "event-cancelled"}';
   ELSIF coalesce(e.last_starts_at <= now, true) THEN refusal := '{"code": "event-over"}';
   ELSIF accepted < e.sales_open_at THEN
-    refusal := jsonb_build_object('code', 'sales-not-open', 'salesOpenAt', bench.epoch_ms(e.sales_open_at));
+    refusal := json_build_object('code', 'sales-not-open', 'salesOpenAt', bench.epoch_ms(e.sales_open_at));
   ELSIF e.sales_closed OR accepted >= e.sales_close_at THEN refusal := '{"code": "sales-closed"}';
   ELSIF wanted_slot IS NULL AND e.slots > 1 THEN refusal := '{"code": "slot-required"}';
   ELSIF s.id IS NULL THEN refusal := '{"code": "not-found", "pointer": "/slotId"}';
@@ -71,11 +70,11 @@ BEGIN
         AS clash_bought
     INTO c FROM reservations r WHERE r.user_id = asker AND r.status IN ('held', 'purchased');
     refusal := CASE
-      WHEN c.here IS NOT NULL THEN jsonb_build_object('code', 'already-reserved', 'reservationId', c.here)
-      WHEN c.of_event + tickets > e.max_per_user THEN '{"code": "limit-exceeded", "limit": "user"}'
+      WHEN c.here IS NOT NULL THEN json_build_object('code', 'already-reserved', 'reservationId', c.here)
+      WHEN c.of_event + tickets > e.max_per_user THEN '{"code": "limit-exceeded", "limit": "user"}'::json
       WHEN c.live_holds >= 20 THEN '{"code": "limit-exceeded", "limit": "holds"}'
       WHEN e.overlap_policy = 'refuse' AND c.clash IS NOT NULL THEN
-        jsonb_build_object('code', 'overlap', 'reservationId', c.clash, 'retryable', NOT c.clash_bought)
+        json_build_object('code', 'overlap', 'reservationId', c.clash, 'retryable', NOT c.clash_bought)
     END;
   END IF;
 
@@ -88,20 +87,20 @@ BEGIN
         during, exclusive)
       VALUES (made, event, s.id, asker, tickets, 'held', 'public', expires, now, tstzrange(s.starts_at, s.ends_at),
         e.overlap_policy = 'refuse');
-      outcome := jsonb_build_object('status', 'succeeded', 'reservation', jsonb_build_object(
+      outcome := json_build_object('status', 'succeeded', 'reservation', json_build_object(
         'id', made, 'eventId', event, 'slotId', s.id, 'userId', asker, 'quantity', tickets, 'status', 'held',
         'origin', 'public', 'paymentReference', NULL, 'expiresAt', bench.epoch_ms(expires),
         'createdAt', bench.epoch_ms(now), 'purchasedAt', NULL, 'endedAt', NULL, 'endReason', NULL));
     ELSE
       SELECT CASE WHEN capacity - purchased < tickets THEN '{"code": "sold-out"}' ELSE
-          jsonb_build_object('code', 'all-held', 'earliestReleaseAt', (
+          json_build_object('code', 'all-held', 'earliestReleaseAt', (
             SELECT bench.epoch_ms(min(expires_at)) FROM reservations WHERE slot_id = s.id AND status = 'held'
           )) END
       INTO refusal FROM slots WHERE id = s.id;
     END IF;
   END IF;
   IF refusal IS NOT NULL THEN
-    outcome := jsonb_build_object('status', 'rejected', 'refusal', refusal);
+    outcome := json_build_object('status', 'rejected', 'refusal', refusal);
   END IF;
 
   WITH lane AS (
@@ -110,7 +109,7 @@ BEGIN
   )
   INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
     submitted_at, finished_at)
-  SELECT command, event, lane.next_seq, 'reserve', asker, key_kept, print, outcome ->> 'status', outcome,
+  SELECT command, event, lane.next_seq, 'reserve', asker, key_kept, print, CASE WHEN refusal IS NULL THEN 'succeeded' ELSE 'rejected' END, outcome,
     to_timestamp(at_ms / 1000.0), now
   FROM lane;
 END

@@ -112,7 +112,7 @@ export const reserveUnderRowLock = (pool: pg.Pool, command: ReserveCommand): Pro
     const ended = applied[0];
     if (ended === undefined) throw new Error(`${id} was not decided`);
     const { outcome, replayed } = ended;
-    if (replayed) return ended;
+    if (replayed) return { outcome, replayed };
     const keyAgain = outcome.status === "rejected" && outcome.refusal.code === "idempotency-key-reused";
     const outcomeValues = [
       id,

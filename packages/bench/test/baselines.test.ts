@@ -1,0 +1,236 @@
+// What makes a baseline an opponent: it refuses what the rules refuse, in their order, and keeps what they keep.
+import { contradictionText, findContradictions } from "@holdfast/db/invariants";
+import { LIVE_HOLDS_MAX, type Outcome, Reservation, type ReserveCommand } from "@holdfast/domain";
+import {
+  createEvent,
+  createUsers,
+  type EventOptions,
+  openTestDatabase,
+  reserve,
+  type TestDatabase,
+  type TestEvent,
+} from "@holdfast/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Baseline, createBaseline } from "../src/baselines/baseline.ts";
+import { BASELINE_NAMES } from "../src/baselines/names.ts";
+
+const HOUR_MS = 3_600_000;
+const CONNECTIONS = 4;
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.close());
+
+interface Scenario {
+  readonly sentence: string;
+  readonly event?: EventOptions;
+  /** Who asks for how many, of which slot, under which key; nothing means one, of none, under none. */
+  readonly asks: readonly { who: string; tickets?: number; slot?: number; key?: string }[];
+  /** What the last one is refused with; null when it is held. */
+  readonly refusal: object | null;
+}
+
+const hoursFromNow = (hours: number): number => Math.ceil(Date.now() / 1000) * 1000 + hours * HOUR_MS;
+const began = { startsAt: hoursFromNow(-1) };
+
+const SCENARIOS: readonly Scenario[] = [
+  { sentence: "a ticket that is free is held", asks: [{ who: "ann" }], refusal: null },
+  {
+    sentence: "an event whose slots have all started is over, before its sales open",
+    event: { ...began, terms: { salesOpenAt: hoursFromNow(2) } },
+    asks: [{ who: "ann" }],
+    refusal: { code: "event-over" },
+  },
+  {
+    sentence: "sales that have not opened say when they will, before a slot is required",
+    event: { capacities: [1, 1], terms: { salesOpenAt: hoursFromNow(2) } },
+    asks: [{ who: "ann" }],
+    refusal: { code: "sales-not-open", salesOpenAt: hoursFromNow(2) },
+  },
+  {
+    sentence: "sales that have closed are closed",
+    event: { terms: { salesCloseAt: hoursFromNow(-1) } },
+    asks: [{ who: "ann" }],
+    refusal: { code: "sales-closed" },
+  },
+  {
+    sentence: "one of several slots must be named",
+    event: { capacities: [1, 1] },
+    asks: [{ who: "ann" }],
+    refusal: { code: "slot-required" },
+  },
+  {
+    sentence: "a slot that has started is over, while others go on",
+    event: { ...began, capacities: [5, 5] },
+    asks: [{ who: "ann", slot: 0 }],
+    refusal: { code: "event-over" },
+  },
+  {
+    sentence: "an order has a limit, before the capacity has one",
+    event: { capacities: [1], terms: { maxPerOrder: 3 } },
+    asks: [{ who: "ann", tickets: 4 }],
+    refusal: { code: "limit-exceeded", limit: "order" },
+  },
+  {
+    sentence: "nobody may have more than there is",
+    event: { capacities: [1] },
+    asks: [{ who: "ann", tickets: 2 }],
+    refusal: { code: "limit-exceeded", limit: "capacity" },
+  },
+  {
+    sentence: "who has a reservation of the slot is told so, before a limit or that it is full",
+    event: { capacities: [2], terms: { maxPerUser: 2 } },
+    asks: [
+      { who: "ann", tickets: 2 },
+      { who: "ann", tickets: 2 },
+    ],
+    refusal: { code: "already-reserved", reservationId: expect.stringMatching(/^rsv_/) },
+  },
+  {
+    sentence: "a user's tickets of all slots count",
+    event: { capacities: [5, 5], terms: { maxPerUser: 3 } },
+    asks: [
+      { who: "ann", tickets: 2, slot: 0 },
+      { who: "ann", tickets: 2, slot: 1 },
+    ],
+    refusal: { code: "limit-exceeded", limit: "user" },
+  },
+  {
+    sentence: "a first order may exceed what a user may have",
+    event: { terms: { maxPerUser: 3 } },
+    asks: [{ who: "ann", tickets: 4 }],
+    refusal: { code: "limit-exceeded", limit: "user" },
+  },
+  {
+    sentence: "what others hold may still come free",
+    event: { capacities: [2] },
+    asks: [{ who: "ann" }, { who: "bob", tickets: 2 }],
+    refusal: { code: "all-held", earliestReleaseAt: expect.any(Number) },
+  },
+  {
+    sentence: "a key that came with another request is told so, before anything else",
+    event: { capacities: [5, 5] },
+    asks: [
+      { who: "ann", slot: 0, key: "k" },
+      { who: "ann", slot: 0, key: "k" },
+    ],
+    refusal: { code: "idempotency-key-reused" },
+  },
+];
+
+describe.each(BASELINE_NAMES)("the baseline %s", (name) => {
+  let baseline: Baseline;
+  let ask: (command: ReserveCommand) => Promise<{ outcome: Outcome; replayed: boolean }>;
+  beforeAll(async () => {
+    baseline = await createBaseline(name, database.url, CONNECTIONS);
+    const troubles: unknown[] = [];
+    const commands = baseline.commands((error) => troubles.push(error));
+    ask = async (command) => {
+      const submitted = await commands.submit({ command, waitMs: 0, respondAsync: false });
+      if (submitted.kind === "ended") return { outcome: submitted.outcome, replayed: submitted.replayed };
+      throw new Error(`${submitted.kind}`, { cause: troubles.at(-1) });
+    };
+  });
+  afterAll(() => baseline.close());
+
+  const play = async (event: TestEvent, asks: Scenario["asks"]): Promise<Outcome> => {
+    const people = new Map<string, ReserveCommand["userId"]>();
+    let last: Outcome | undefined;
+    for (const { who, tickets = 1, slot, key } of asks) {
+      const user = people.get(who) ?? (await createUsers(database.pool, 1))[0];
+      if (user === undefined) throw new Error("nobody was made");
+      people.set(who, user);
+      const slotId = slot === undefined ? null : (event.slots[slot]?.id ?? null);
+      const command = reserve(event.id, user, {
+        quantity: tickets,
+        slotId,
+        ...(key === undefined ? {} : { key }),
+      });
+      last = (await ask(command)).outcome;
+    }
+    if (last === undefined) throw new Error("nobody asked");
+    return last;
+  };
+
+  test.each(SCENARIOS)("answers as the rules do: $sentence", async ({ event, asks, refusal }) => {
+    const outcome = await play(await createEvent(database.pool, event), asks);
+    if (refusal === null) {
+      expect(outcome).toEqual({ status: "succeeded", reservation: expect.anything() });
+      const made = outcome.status === "succeeded" ? outcome.reservation : null;
+      expect(Reservation.strict().parse(made)).toMatchObject({ status: "held", quantity: 1 });
+    } else {
+      expect(outcome).toEqual({ status: "rejected", refusal });
+    }
+  });
+
+  test("says sold-out once everything is bought", async () => {
+    const event = await createEvent(database.pool, { capacities: [2] });
+    const held = await play(event, [{ who: "ann" }]);
+    const id = held.status === "succeeded" ? held.reservation?.id : undefined;
+    await database.pool.query(
+      `WITH bought AS (
+        UPDATE reservations SET status = 'purchased', purchased_at = now(), expires_at = NULL WHERE id = $1
+      ) UPDATE slots SET held = 0, purchased = 1 WHERE event_id = $2`,
+      [id, event.id],
+    );
+    expect(await play(event, [{ who: "bob", tickets: 2 }])).toEqual({
+      status: "rejected",
+      refusal: { code: "sold-out" },
+    });
+  });
+
+  test("refuses what overlaps with a reservation of another event, and says whether waiting helps", async () => {
+    const [ann] = await createUsers(database.pool, 1);
+    if (ann === undefined) throw new Error("nobody was made");
+    const one = await createEvent(database.pool);
+    const other = await createEvent(database.pool);
+    const first = await ask(reserve(one.id, ann));
+    const { outcome } = await ask(reserve(other.id, ann));
+    const standing = first.outcome.status === "succeeded" ? first.outcome.reservation?.id : undefined;
+    expect(outcome).toEqual({
+      status: "rejected",
+      refusal: { code: "overlap", reservationId: standing, retryable: true },
+    });
+  });
+
+  test("lets a user hold so many at once, over all events", async () => {
+    const [ann] = await createUsers(database.pool, 1);
+    if (ann === undefined) throw new Error("nobody was made");
+    const words: string[] = [];
+    for (let asked = 0; asked <= LIVE_HOLDS_MAX; asked += 1) {
+      const event = await createEvent(database.pool, { terms: { overlapPolicy: "allow" } });
+      const { outcome } = await ask(reserve(event.id, ann));
+      words.push(outcome.status === "rejected" ? JSON.stringify(outcome.refusal) : outcome.status);
+    }
+    expect(words.slice(0, -1)).toEqual(Array.from({ length: LIVE_HOLDS_MAX }, () => "succeeded"));
+    expect(words.at(-1)).toBe('{"code":"limit-exceeded","limit":"holds"}');
+  });
+
+  test("gives a repeated command the same answer, and keeps one outcome of it", async () => {
+    const event = await createEvent(database.pool);
+    const [ann] = await createUsers(database.pool, 1);
+    if (ann === undefined) throw new Error("nobody was made");
+    const command = reserve(event.id, ann, { key: "again" });
+    const first = await ask(command);
+    expect(await ask(command)).toEqual({ outcome: first.outcome, replayed: true });
+  });
+
+  test("sells no ticket twice to a crowd, and numbers every outcome", async () => {
+    const event = await createEvent(database.pool, { capacities: [10] });
+    const crowd = await createUsers(database.pool, 60);
+    const ended = await Promise.all(crowd.map((user) => ask(reserve(event.id, user))));
+    expect(ended.filter(({ outcome }) => outcome.status === "succeeded")).toHaveLength(10);
+    const contradictions = await findContradictions(database.pool, { atRest: true });
+    expect(contradictions.map(contradictionText)).toEqual([]);
+  });
+
+  test("tells a sender that is not there", async () => {
+    const event = await createEvent(database.pool);
+    const [somebody] = await createUsers(database.pool, 1);
+    if (somebody === undefined) throw new Error("nobody was made");
+    await database.pool.query("DELETE FROM users WHERE id = $1", [somebody]);
+    await expect(ask(reserve(event.id, somebody))).rejects.toThrow("unknown-sender");
+  });
+});

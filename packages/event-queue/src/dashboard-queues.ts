@@ -1,7 +1,7 @@
 // The queues that people look at: the static ones and the deepest event queues. Only reads, and only when asked:
 // there is no timer. All handles share one connection, which is opened at the first look.
 import { once } from "node:events";
-import type { CommandId, EventId, UserId } from "@holdfast/domain";
+import type { EventId } from "@holdfast/domain";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { z } from "zod";
@@ -133,22 +133,22 @@ async function deepestOf(redis: Redis, prefix: string, before: readonly Depth[])
 
 const JobData = z.object({ commands: z.array(z.unknown()) });
 
-/** What people may see of an event queue's job: who asked for what, and nothing that a client wrote. */
 export interface ShownJob {
-  readonly commands: readonly (
-    | { readonly id: CommandId; readonly type: string; readonly userId: UserId | null }
-    | "unreadable"
-  )[];
+  /** A line for each command. */
+  readonly commands: readonly string[];
   /** How many commands more it carries. */
   readonly more: number;
 }
 
+/** What people may see of an event queue's job: who asked for what, and nothing that a client wrote. */
 export function showJob(data: unknown): ShownJob {
   const commands = JobData.safeParse(data).data?.commands ?? [];
   return {
     commands: commands.slice(0, COMMANDS_SHOWN_MAX).map((written) => {
       const command = readCommand(written);
-      return command === null ? "unreadable" : { id: command.id, type: command.type, userId: command.userId };
+      if (command === null) return "unreadable";
+      const { id, type, userId } = command;
+      return userId === null ? `${type} (${id})` : `${type} by ${userId} (${id})`;
     }),
     more: Math.max(0, commands.length - COMMANDS_SHOWN_MAX),
   };

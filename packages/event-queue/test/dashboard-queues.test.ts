@@ -2,7 +2,7 @@
 
 import { Queue } from "bullmq";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
-import { keysLike, removeKeys } from "../../testkit/src/index.ts";
+import { expireDue, keysLike, removeKeys } from "../../testkit/src/index.ts";
 import {
   ACTIVATIONS,
   BUSY_EVENTS_READ_MAX,
@@ -17,7 +17,7 @@ import {
   showJob,
   writeJob,
 } from "../src/index.ts";
-import { type Connected, connect, reserves } from "./connected.ts";
+import { aReserve, type Connected, connect, reserves } from "./connected.ts";
 
 let redis: Connected;
 beforeAll(async () => {
@@ -137,7 +137,7 @@ test("looking writes nothing: no keys, no streams", async () => {
 });
 
 test("jobs are found through a handle that was looked up", async () => {
-  const [eventId] = [redis.newEvent()];
+  const eventId = redis.newEvent();
   const producerSide = new Queue(eventQueueName(eventId), {
     connection: redis.redis,
     prefix: redis.prefix,
@@ -159,12 +159,11 @@ test("without Redis a look is refused in time, and the next one tries again", as
 
 test("of a job people see who asked for what, and nothing that a client wrote", () => {
   const eventId = redis.newEvent();
-  const [command] = reserves(eventId, 1);
-  if (command === undefined) throw new Error("there is one");
+  const command = aReserve(eventId);
   const told = { ...command, idempotencyKey: "ann@example.test", fingerprint: "f" };
-  const shown = showJob(JSON.parse(writeJob("gateway", [told])));
-  expect(shown).toEqual({
-    commands: [{ id: command.id, type: "reserve", userId: command.userId }],
+  const timer = expireDue(eventId, 0);
+  expect(showJob(JSON.parse(writeJob("gateway", [told, timer])))).toEqual({
+    commands: [`reserve by ${command.userId} (${command.id})`, `expire-due (${timer.id})`],
     more: 0,
   });
 });

@@ -8,7 +8,7 @@ import { createBullBoard } from "@bull-board/api";
 import type { BaseAdapter } from "@bull-board/api/baseAdapter";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import type { AppControllerRoute, AppViewRoute, IServerAdapter, UIConfig } from "@bull-board/api/typings/app";
-import { showJob, type WatchedQueue } from "@holdfast/event-queue";
+import { ACTIVATIONS, DEADLINES, showJob, type WatchedQueue } from "@holdfast/event-queue";
 
 /** Seconds between two looks of an open page. A page in the background does not look. */
 const POLL_SECONDS = 5;
@@ -22,6 +22,11 @@ const UI_CONFIG: UIConfig = {
   showWorkers: false, // asked for each queue, and workers do not bear the names of event queues
   pollingInterval: { showSetting: false, forceInterval: POLL_SECONDS },
   miscLinks: [{ text: "Sign out", url: "/ops/logout" }],
+};
+
+const ABOUT: Readonly<Record<string, string>> = {
+  [ACTIVATIONS]: "Events with work: those that wait for a worker, and those that one drains now",
+  [DEADLINES]: "Timers: one for each event and second at which holds end",
 };
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -120,10 +125,14 @@ function fill(template: string, values: Readonly<Record<string, string>>): strin
     });
 }
 
-function adapterOf({ queue, depth }: WatchedQueue): BaseAdapter {
+/** The board's overview sorts by name: with its place before it, a queue stays where `look` put it. */
+function adapterOf({ queue, depth }: WatchedQueue, index: number): BaseAdapter {
+  const name = queue.name.replaceAll(/[{}]/g, "");
+  const place = String(index).padStart(2, "0");
   const adapter = new BullMQAdapter(queue, {
     readOnlyMode: true,
-    description: depth === null ? "" : `${depth} commands wait or are in hand`,
+    displayName: `${place} · ${depth === null ? name : `${depth} in ${name}`}`,
+    description: depth === null ? (ABOUT[queue.name] ?? "") : `${depth} commands wait or are in hand`,
   });
   if (depth !== null) adapter.setFormatter("data", showJob);
   return adapter;

@@ -22,6 +22,7 @@ const page = (title: string, body: string): string => `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta name="robots" content="noindex">
+<link rel="icon" href="data:,">
 <title>Holdfast: ${title}</title>
 <style>${STYLE}</style>
 <main>

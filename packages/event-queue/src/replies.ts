@@ -17,6 +17,8 @@ export const publishReplies = async (
 export interface Replies {
   /** Calls back once, when the command's outcome arrives. The returned function gives up waiting. */
   expect(commandId: CommandId, onReply: (reply: Reply) => void): () => void;
+  /** Calls back whenever the channel is there again after it was away: what was published meanwhile is lost. */
+  onReturn(look: () => void): void;
   /** How many requests wait. */
   readonly waiting: number;
 }
@@ -35,9 +37,21 @@ export async function openReplies(redis: Redis, prefix: string, gateway: string)
       for (const onReply of expecting) onReply(reply);
     }
   });
-  await redis.subscribe(replyChannel(prefix, gateway));
+  const channel = replyChannel(prefix, gateway);
+  const looks: (() => void)[] = [];
+  await redis.subscribe(channel);
+  redis.on("ready", () => {
+    // Asked once more, to know when it listens again. Fails only when it is closed meanwhile.
+    redis.subscribe(channel).then(
+      () => {
+        for (const look of looks) look();
+      },
+      () => undefined,
+    );
+  });
 
   return {
+    onReturn: (look) => void looks.push(look),
     get waiting() {
       return waiting;
     },

@@ -67,21 +67,15 @@ test("who gives up waiting hears nothing, is counted no more, and takes nobody w
   expect(replies.waiting).toBe(0);
 });
 
-test("a listener that lost its connection listens again", async () => {
+test("R3: a listener that lost its connection listens again, and says so when it does", async () => {
   const connection = openPatientRedis({ url: redis.url, name: "test-replies", onError: () => undefined });
   onTestFinished(() => connection.disconnect());
   const replies = await openReplies(connection, redis.prefix, "four");
-  const lost = new Promise((resolve) => connection.once("close", resolve));
-  const back = new Promise((resolve) => connection.once("ready", resolve));
+  const back = new Promise<void>((resolve) => replies.onReturn(resolve));
   connection.disconnect(true);
-  await Promise.all([lost, back]);
+  await back;
   const id = newId("command");
-  let heard = false;
-  replies.expect(id, () => {
-    heard = true;
-  });
-  await until("the reply", async () => {
-    await publishReplies(redis.redis, redis.prefix, "four", [done(id)]);
-    return heard;
-  });
+  const heard = new Promise((resolve) => replies.expect(id, resolve));
+  await publishReplies(redis.redis, redis.prefix, "four", [done(id)]);
+  expect(await heard).toEqual(done(id));
 });

@@ -112,7 +112,11 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   /** Submissions here that are not answered yet: a repeat rides along with the first. */
   const sending = new Map<CommandId, Promise<Enqueued>>();
   const waiting = new Set<() => void>();
+  const looking = new Set<() => void>();
   let hurried = false;
+  replies.onReturn(() => {
+    for (const look of [...looking]) look();
+  });
 
   async function submit(submission: Submission): Promise<Submitted | SubmitRefused> {
     try {
@@ -158,13 +162,19 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
       const tell = (heard: Heard): void => {
         clearTimeout(timer);
         waiting.delete(stopWaiting);
+        looking.delete(look);
         giveUp();
         resolve(heard);
       };
       const stopWaiting = (): void => tell("nothing");
+      /** The outcome may be there, and its message lost: then there is nothing to wait for. */
+      const look = (): void => {
+        read(id).then((kept) => (kept?.outcome ?? null) !== null && stopWaiting(), onError);
+      };
       const giveUp = replies.expect(id, tell);
       const timer = setTimeout(stopWaiting, hurried ? 0 : waitMs);
       waiting.add(stopWaiting);
+      looking.add(look);
       start(tell);
     });
   }

@@ -40,6 +40,7 @@ function play(ending: (command: Command) => Enqueued | Promise<Enqueued>, full =
   const sent: Command[] = [];
   const waiters = new Map<CommandId, Set<(reply: Reply) => void>>();
   const errors: unknown[] = [];
+  const looks: (() => void)[] = [];
   const producer: Producer = {
     enqueue: async (command) => {
       sent.push(command);
@@ -57,6 +58,7 @@ function play(ending: (command: Command) => Enqueued | Promise<Enqueued>, full =
       waiters.set(id, set.add(onReply));
       return () => set.delete(onReply);
     },
+    onReturn: (look) => void looks.push(look),
   };
   const reply = (commandId: CommandId, outcome: Outcome, replayed = false): void => {
     const expecting = [...(waiters.get(commandId) ?? [])];
@@ -71,7 +73,11 @@ function play(ending: (command: Command) => Enqueued | Promise<Enqueued>, full =
     replies,
     onError: (error) => errors.push(error),
   });
-  return { commands, sent, reply, replies, errors };
+  /** The reply channel is back after it was away. */
+  const channelReturns = (): void => {
+    for (const look of looks) look();
+  };
+  return { commands, sent, reply, replies, channelReturns, errors };
 }
 
 const ask = (extra: { key?: string } = {}): Command => reserve(eventId, userId, extra);
@@ -158,6 +164,19 @@ test("when nothing is heard but the outcome's row is there, it is the answer", a
     outcome: soldOut,
     replayed: false,
   });
+});
+
+test("R3: an outcome whose message was lost is found when the reply channel is back; who has none yet waits on", async () => {
+  const { commands, channelReturns, reply } = play(enqueued);
+  const [ended, other] = [ask(), ask()];
+  await writeOutcome(ended, soldOut);
+  const answers = [commands.submit(soon(ended)), commands.submit(soon(other))];
+  channelReturns();
+  const answer = { kind: "ended", outcome: soldOut, replayed: false };
+  expect(await answers[0]).toEqual(answer);
+  reply(other.id, soldOut);
+  expect(await answers[1]).toEqual(answer);
+  expect(await findCommands(database.pool, [other.id])).toEqual([]);
 });
 
 test("an add whose fate is unknown is promised at once, not waited for", async () => {

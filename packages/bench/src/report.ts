@@ -5,6 +5,9 @@ import type { Machine } from "./machine.ts";
 import type { RoundBlock, RunResult } from "./run.ts";
 import { VARIANTS } from "./variants.ts";
 
+/** Of the machine's time, what may go to others before the report warns. */
+const OTHERS_SHARE_MAX = 0.1;
+
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 const whole = (value: number): string => Math.round(value).toLocaleString("en-US");
 const times = (value: number): string => `${value.toFixed(2)} ×`;
@@ -68,12 +71,20 @@ export function summaryText({ wish, blocks }: RunResult): string {
       ];
     }),
   );
+  const others = Math.max(...blocks.map(({ othersShare }) => othersShare));
+  const noise =
+    others > OTHERS_SHARE_MAX
+      ? [
+          `other programs took up to ${percent(others)} of the machine: only ratios and CPU times say something`,
+        ]
+      : [];
   const goals = goalsOf(blocks).map(
     ({ sentence, value, met }) => `${met ? "PASS" : "FAIL"}  ${sentence}: ${value.toFixed(2)}`,
   );
   return [
     `medians of ${wish.rounds} rounds of ${wish.seconds} s`,
     table([heading, ...rows]),
+    ...noise,
     "",
     ...goals,
   ].join("\n");

@@ -68,6 +68,8 @@ export async function run(wish: RunWish, watcher: Watcher, signal: AbortSignal):
   const users = Math.ceil(USERS_PER_SECOND * longest) + Math.max(...wish.clients);
   const stores = await openBenchStores({ users, log: watcher.step, signal });
   const generator = openGenerator();
+  const giveUp = (): void => generator.close(); // a block without load ends at once, and cleans up
+  signal.addEventListener("abort", giveUp);
   try {
     const jwtSecret = randomBytes(32).toString("hex");
     watcher.step("building requests");
@@ -94,7 +96,10 @@ export async function run(wish: RunWish, watcher: Watcher, signal: AbortSignal):
       }
     }
     return { wish, machine, trials, blocks };
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
   } finally {
+    signal.removeEventListener("abort", giveUp);
     generator.close();
     await stores.close();
   }

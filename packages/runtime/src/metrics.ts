@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { collectDefaultMetrics, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Registry } from "prom-client";
 import type { MetricsAddress } from "./config.ts";
 import { urlOf } from "./listening.ts";
 
@@ -25,6 +25,25 @@ export function createMetrics(): Metrics {
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   return metrics;
+}
+
+export interface Tally {
+  inc(by?: number): void;
+}
+
+/** A counter of one label, with all the values it can have from the start: a rate then sees the first of a kind. */
+export function tallies<Value extends string>(
+  metrics: Metrics,
+  { values, label, ...described }: { name: string; help: string; label: string; values: readonly Value[] },
+): Readonly<Record<Value, Tally>> {
+  const counter = new Counter({ ...described, labelNames: [label], registers: [metrics] });
+  return Object.fromEntries(
+    values.map((value) => {
+      const tally = counter.labels(value);
+      tally.inc(0);
+      return [value, tally];
+    }),
+  ) as Record<Value, Tally>;
 }
 
 export interface MetricsServer {

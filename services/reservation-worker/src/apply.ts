@@ -25,6 +25,7 @@ import {
 import type { Logger } from "@holdfast/runtime";
 import type pg from "pg";
 import { Contradiction, isUnwritable, troubleOf } from "./database-errors.ts";
+import type { WorkerMetrics } from "./metrics.ts";
 
 /** Commands of one transaction. More only make everybody wait longer. */
 export const BATCH_COMMANDS_MAX = Math.min(256, USER_LOCKS_MAX - SETTLE_MAX);
@@ -56,6 +57,7 @@ export class LetGo extends Error {
 
 export interface ApplyDeps {
   readonly pool: pg.Pool;
+  readonly metrics: Pick<WorkerMetrics, "applied" | "retried">;
   readonly log: Logger;
   readonly pause: (ms: number) => Promise<void>;
 }
@@ -72,7 +74,7 @@ export type Apply = (
  * Applies a prefix of the commands, as much of it as goes well at once. `condemned` ones end `failed` undecided.
  * Throws `Fenced` or `LetGo`.
  */
-export function createApply({ pool, log, pause }: ApplyDeps): Apply {
+export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
   return async (eventId, claim, commands, condemned = new Set()) => {
     let batch = commands.slice(0, BATCH_COMMANDS_MAX);
     let doomed = condemned;
@@ -81,19 +83,20 @@ export function createApply({ pool, log, pause }: ApplyDeps): Apply {
     const tried = new Set<CommandId>();
 
     for (let tries = 1; ; tries += 1) {
+      const startedAt = performance.now();
       try {
         const outcome = await applyOnce(pool, log, eventId, claim, batch, doomed);
         if (outcome.kind !== "applied") return outcome;
-        return {
-          ...outcome,
-          applied: outcome.applied.map((one) =>
-            tried.has(one.command.id) ? { ...one, replayed: false } : one,
-          ),
-        };
+        const applied = outcome.applied.map((one) =>
+          tried.has(one.command.id) ? { ...one, replayed: false } : one,
+        );
+        metrics.applied(applied, outcome.now, performance.now() - startedAt);
+        return { ...outcome, applied };
       } catch (error) {
         if (error instanceof Fenced) throw error;
         if (error instanceof NoSuchEvent) return { kind: "no-such-event" };
         const trouble = troubleOf(error);
+        metrics.retried(trouble);
         log.debug({ err: error, eventId, commands: batch.length, tries, trouble }, "a batch was not applied");
         switch (trouble) {
           case "locked":

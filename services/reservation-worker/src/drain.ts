@@ -6,6 +6,7 @@ import type { AnyCommand, Applied, CommandId, EventId, FollowUp } from "@holdfas
 import { type ClaimedJob, type EventQueue, NotOwner, type Reply } from "@holdfast/event-queue";
 import type { Logger } from "@holdfast/runtime";
 import { type Apply, BATCH_COMMANDS_MAX, type BatchOutcome } from "./apply.ts";
+import type { WorkerMetrics } from "./metrics.ts";
 import type { Solitude } from "./solitude.ts";
 
 /** Milliseconds for which an event keeps its drain while nobody else waits for one. */
@@ -38,12 +39,25 @@ export interface DrainDeps {
   readonly crowded: () => boolean;
   readonly stopping: AbortSignal;
   readonly monotonicMs: () => number;
+  readonly metrics: Pick<WorkerMetrics, "dropped" | "tookOver">;
   readonly log: Logger;
 }
 
+export type DrainEnd =
+  /** Nothing is left. */
+  | "finished"
+  /** The slice is over, or the worker stops, or more came at the last moment: another drain was asked for. */
+  | "handed-over"
+  /** Somebody halted the event. */
+  | "paused"
+  /** Another drain has the event: Redis refused this one's token. */
+  | "overtaken"
+  /** Another drain has the event: PostgreSQL refused this one's fence. */
+  | "fenced";
+
 /** Rejects when the event had to be let go with work left: it is then tried again after a delay. */
-export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
-  const { log, monotonicMs } = deps;
+export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd> {
+  const { log, metrics, monotonicMs } = deps;
   const token = deps.newToken();
   const queue = deps.openQueue(eventId, token);
   const hand = createHand();
@@ -57,6 +71,7 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
     let claim: LaneClaim = { owner: token, after };
     hand.add(leftBehind);
     let suspected = leftBehind.length;
+    metrics.tookOver(suspected);
     if (suspected > 0) log.info({ eventId, jobs: suspected, deaths }, "took over what another owner left");
 
     for (;;) {
@@ -68,15 +83,17 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
           : await deps.solitude.together(() => deps.apply(eventId, claim, commands));
         if (outcome.kind === "paused") {
           await queue.release(); // whoever resumes the event activates it
-          return;
+          return "paused";
         }
         if (outcome.kind === "no-such-event") {
           log.error(
             { eventId, commands: commands.length },
             "dropped commands of an event that does not exist",
           );
+          metrics.dropped("no-such-event", commands.length);
           hand.drop(commands.length);
         } else if (outcome.kind === "unwritable") {
+          metrics.dropped("unwritable", 1);
           hand.drop(1);
         } else {
           claim = { fence: outcome.fence };
@@ -88,6 +105,7 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
       }
       const jobs = hand.takeEnded();
       for (const { id, unreadable } of jobs) {
+        metrics.dropped("unreadable", unreadable);
         if (unreadable > 0) log.error({ eventId, job: id, unreadable }, "dropped what is no command");
       }
       const suspicionEnds = suspected > 0 && jobs.length >= suspected;
@@ -96,12 +114,15 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<void> {
       if (jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim({ jobs, suspicionEnds }, room));
       if (hand.isEmpty()) break;
     }
-    if (!(await queue.release())) await deps.activate(eventId);
+    if (await queue.release()) return "finished";
+    await deps.activate(eventId);
+    return "handed-over";
   } catch (error) {
-    if (error instanceof NotOwner) return; // another drain has it, and everything that was in hand
+    if (error instanceof NotOwner) return "overtaken"; // with everything that was in hand
     await queue.release().catch((cause: unknown) => log.debug({ err: cause, eventId }, "not released"));
     if (!(error instanceof Fenced)) throw error;
     await deps.activate(eventId);
+    return "fenced";
   }
 }
 

@@ -3,13 +3,14 @@ import { runService } from "@holdfast/runtime";
 import { ReservationWorkerConfig } from "./config.ts";
 import { startReservationWorker } from "./worker.ts";
 
-await runService("reservation-worker", ReservationWorkerConfig, ({ config, log }) =>
+await runService("reservation-worker", ReservationWorkerConfig, ({ config, log, metrics }) =>
   startReservationWorker({
     databaseUrl: config.DATABASE_URL,
     redisUrl: config.REDIS_URL,
     prefix: config.REDIS_PREFIX,
     drainSlots: config.DRAIN_SLOTS,
     insistOnDurability: config.HOLDFAST_MODE === "production",
+    metrics,
     log,
   }),
 );

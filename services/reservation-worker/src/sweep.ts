@@ -126,7 +126,7 @@ async function activateForgotten(
   return activated;
 }
 
-async function pausedAmong(pool: pg.Pool, events: readonly EventId[]): Promise<Set<EventId>> {
+export async function pausedAmong(pool: pg.Pool, events: readonly EventId[]): Promise<Set<EventId>> {
   const { rows } = await pool.query<{ event_id: EventId }>(
     "SELECT event_id FROM event_lanes WHERE event_id = ANY ($1::text[]) AND paused_at IS NOT NULL",
     [events],

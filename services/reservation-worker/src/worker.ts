@@ -23,9 +23,11 @@ import {
   untilReady,
   withDrainScripts,
 } from "@holdfast/event-queue";
-import { type Logger, newId, tellTrouble } from "@holdfast/runtime";
+import { type Logger, type Metrics, newId, tellTrouble } from "@holdfast/runtime";
 import { createApply } from "./apply.ts";
+import { tellBacklog } from "./backlog.ts";
 import { drain } from "./drain.ts";
+import { createWorkerMetrics, type WorkerMetrics } from "./metrics.ts";
 import { createSolitude } from "./solitude.ts";
 import { SWEEP_EVERY_MS, type SweepDeps, sweepOnce } from "./sweep.ts";
 
@@ -41,6 +43,7 @@ export interface ReservationWorkerOptions {
   readonly drainSlots: number;
   /** Local mode warns where production refuses to start. */
   readonly insistOnDurability: boolean;
+  readonly metrics: Metrics;
   readonly log: Logger;
 }
 
@@ -86,7 +89,16 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   }
 
   const stopping = new AbortController();
-  const apply = createApply({ pool: batches, log, pause: (ms) => sleep(ms) });
+  const metrics = createWorkerMetrics(options.metrics);
+  tellBacklog(options.metrics, {
+    pool,
+    redis,
+    prefix,
+    now: clock.now,
+    monotonicMs: () => performance.now(),
+    onError,
+  });
+  const apply = createApply({ pool: batches, metrics, log, pause: (ms) => sleep(ms) });
   const solitude = createSolitude();
   const running = new Map<EventId, { ended: Promise<void>; stop: AbortController }>();
   const crowd = watchCrowd(() => activations.waiting(), onError);
@@ -99,7 +111,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       if (running.get(eventId) === former) running.delete(eventId);
     }
     const stop = new AbortController();
-    const ended = drain(eventId, {
+    const draining = drain(eventId, {
       openQueue: (id, token) => openEventQueue(redis, prefix, id, token),
       newToken: randomUUID,
       fence: (id) => lookAtFence(batches, id),
@@ -111,8 +123,10 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       crowded: crowd,
       stopping: AbortSignal.any([stopping.signal, stop.signal]),
       monotonicMs: () => performance.now(),
+      metrics,
       log,
     });
+    const ended = metrics.drained(draining);
     const entry = { ended, stop };
     running.set(eventId, entry);
     try {
@@ -132,6 +146,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   slots.on("failed", (_job, error) => onLetGo(error));
   const sweeping = keepSweeping(
     { pool, redis, prefix, activations, producer, expireDue: settle, log },
+    metrics,
     stopping.signal,
   );
 
@@ -190,10 +205,14 @@ function watchCrowd(waiting: () => Promise<number>, onError: (error: unknown) =>
   };
 }
 
-async function keepSweeping(deps: SweepDeps, stopping: AbortSignal): Promise<void> {
+async function keepSweeping(
+  deps: SweepDeps,
+  metrics: Pick<WorkerMetrics, "swept">,
+  stopping: AbortSignal,
+): Promise<void> {
   const onError = tellTrouble(deps.log, "a sweep did not finish");
   while (!stopping.aborted) {
-    await sweepOnce(deps).catch(onError);
+    await sweepOnce(deps).then(metrics.swept, onError);
     await sleep(SWEEP_EVERY_MS, undefined, { signal: stopping }).catch(() => undefined);
   }
 }

@@ -16,6 +16,7 @@ import {
   outcomesOf,
   type Stores,
   silent,
+  unread,
 } from "./drain-under-test.ts";
 
 let stores: Stores;
@@ -36,7 +37,12 @@ function stumbling(errors: (Error | null)[], at = "load-slots"): { apply: Apply;
     const error = errors.shift() ?? null;
     return error === null ? null : Promise.reject(error);
   });
-  const apply = createApply({ pool, log: silent, pause: async (ms) => void pauses.push(ms) });
+  const apply = createApply({
+    pool,
+    metrics: unread,
+    log: silent,
+    pause: async (ms) => void pauses.push(ms),
+  });
   return { apply, pauses };
 }
 
@@ -239,7 +245,7 @@ test("what a lost try may have committed is no repeat to who asked; a real repea
     lost = true;
     return client.query(given).then(() => Promise.reject(new Error("Connection terminated unexpectedly")));
   });
-  const apply = createApply({ pool, log: silent, pause: async () => undefined });
+  const apply = createApply({ pool, metrics: unread, log: silent, pause: async () => undefined });
   const outcome = await apply(eventId, OWNER, [mine]);
   expect(outcome.kind === "applied" && outcome.applied.map(({ replayed }) => replayed)).toEqual([false]);
   expect(await outcomesOf(stores.database.pool, eventId)).toHaveLength(2);

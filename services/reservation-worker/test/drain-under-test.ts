@@ -23,13 +23,18 @@ import {
   wordOf,
 } from "@holdfast/testkit";
 import type pg from "pg";
+import { Registry } from "prom-client";
 import { expect } from "vitest";
 import { type Apply, createApply } from "../src/apply.ts";
 import type { DrainDeps } from "../src/drain.ts";
+import { createWorkerMetrics } from "../src/metrics.ts";
 import { createSolitude } from "../src/solitude.ts";
 
 /** Tests read rows and replies, not logs. */
 export const silent: Logger = createLogger({ level: "fatal", format: "json", service: "test" });
+
+/** Metrics that nobody reads. */
+export const unread = createWorkerMetrics(new Registry());
 
 export interface Stores {
   readonly database: TestDatabase;
@@ -56,7 +61,7 @@ export async function openStores(): Promise<Stores> {
     max: 6,
     onError: () => undefined,
   });
-  const apply = createApply({ pool: batches, log: silent, pause: (ms) => sleep(ms) });
+  const apply = createApply({ pool: batches, metrics: unread, log: silent, pause: (ms) => sleep(ms) });
   const openQueue = (eventId: EventId, token: string) => openEventQueue(drains, redis.prefix, eventId, token);
   return {
     database,
@@ -80,6 +85,7 @@ export async function openStores(): Promise<Stores> {
         crowded: () => false,
         stopping: new AbortController().signal,
         monotonicMs: () => performance.now(),
+        metrics: unread,
         log: silent,
         heard,
         asked,

@@ -17,6 +17,7 @@ import {
   type Stores,
   sendEach,
   silent,
+  unread,
 } from "./drain-under-test.ts";
 
 let stores: Stores;
@@ -132,7 +133,9 @@ test("an owner frozen inside its transaction loses it; the next waits no longer 
   const frozen = gate();
   const reached = gate();
   const pool = freezingPool(stores.batches, "insert-reservations", frozen, reached.open);
-  const zombie = stores.deps({ apply: createApply({ pool, log: silent, pause: async () => undefined }) });
+  const zombie = stores.deps({
+    apply: createApply({ pool, metrics: unread, log: silent, pause: async () => undefined }),
+  });
   const older = drain(eventId, zombie).then(
     () => "returned",
     (error: unknown) => error,

@@ -14,6 +14,7 @@ import {
   until,
   wordOf,
 } from "@holdfast/testkit";
+import { Registry } from "prom-client";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { HOLD_LATE_MS, SWEEP_EVERY_MS } from "../src/sweep.ts";
 import { type ReservationWorkerOptions, type RunningWorker, startReservationWorker } from "../src/worker.ts";
@@ -34,6 +35,7 @@ async function start(prefix: string, given: Partial<ReservationWorkerOptions> = 
     prefix,
     drainSlots: 4,
     insistOnDurability: true,
+    metrics: new Registry(),
     log: silent,
     ...given,
   });

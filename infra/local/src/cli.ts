@@ -16,6 +16,7 @@ const commands = {
   stop: () => import("./commands/stop.ts").then(({ stop }) => stop),
   reset: () => import("./commands/reset.ts").then(({ reset }) => reset),
   diagnose: () => import("./commands/diagnose.ts").then(({ diagnose }) => diagnose),
+  demo: () => import("./commands/demo.ts").then(({ demo }) => demo),
   buyers: () => import("./commands/buyers.ts").then(({ buyers }) => buyers),
   "release-expired": () =>
     import("./commands/release-expired.ts").then(({ releaseExpired }) => releaseExpired),

@@ -122,6 +122,19 @@ export async function findCommands(db: Queryable, ids: readonly CommandId[]): Pr
   return [...found.values()];
 }
 
+export interface EndedCommand extends CommandRecord {
+  readonly outcome: Outcome;
+}
+
+/** How all commands of an event ended, in the order in which they were applied. */
+export async function listOutcomesOf(db: Queryable, eventId: EventId): Promise<EndedCommand[]> {
+  const { rows } = await db.query<RecordRow & { outcome: Outcome }>(
+    `${OUTCOME_RECORD} WHERE event_id = $1 ORDER BY seq`,
+    [eventId],
+  );
+  return rows.map((row) => ({ ...recordOf(row), outcome: row.outcome }));
+}
+
 export interface CommandPage {
   readonly userId: UserId;
   readonly status: "queued" | OutcomeStatus | null;

@@ -3,9 +3,8 @@ import { signAccessToken } from "@holdfast/access-token";
 import { createBuyers } from "@holdfast/db";
 import { defineCommand } from "citty";
 import { withDatabase } from "../attach.ts";
-import { openSecrets } from "../secrets.ts";
-import { type LocalSettings, readSettings } from "../settings.ts";
-import { prepareDataDir } from "../stores.ts";
+import { readSettings } from "../settings.ts";
+import { signingSecret } from "../signing-secret.ts";
 import { countArgument } from "./arguments.ts";
 
 const MOST_BUYERS = 1_000_000;
@@ -29,13 +28,3 @@ export const buyers = defineCommand({
     }
   },
 });
-
-/** The secret that the gateways check tokens with. Throws for a database that may be anybody's. */
-function signingSecret({ databaseUrl, dataDir, env }: LocalSettings): string {
-  if (databaseUrl !== undefined && env["HOLDFAST_MODE"] !== "local") {
-    throw new Error(
-      "The database was given as DATABASE_URL: there, buyers are made only with HOLDFAST_MODE=local.",
-    );
-  }
-  return env["JWT_SECRET"] ?? openSecrets(prepareDataDir(dataDir)).jwtSecret;
-}

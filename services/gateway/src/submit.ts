@@ -20,8 +20,8 @@ import { coalesce } from "./coalesce.ts";
 const ROWS_PER_STATEMENT_MAX = 500;
 /** Milliseconds between looks at the tables for a long poll whose command was sent through another gateway. */
 const WATCH_EVERY_MS = 250;
-/** Milliseconds that a promised command's way into the queue is waited for: its number is then known. */
-const TICKET_WAIT_MS = 200;
+/** Milliseconds for which a promise waits for hints: the command's number in the queue, and how many are before it. */
+const HINT_WAIT_MS = 200;
 const RETRY_AFTER_SECONDS = 1;
 
 export interface CommandRecord extends CommandFacts {
@@ -222,18 +222,18 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     return queued(command, await soon(numbered));
   }
 
-  /** The number, when it is known soon enough. */
-  function soon(numbered: Promise<number | null>): Promise<number | null> {
+  /** The hint, when it comes soon enough. */
+  function soon(hint: Promise<number | null>): Promise<number | null> {
     return new Promise((resolve) => {
-      const answer = (ticket: number | null): void => {
+      const answer = (known: number | null): void => {
         clearTimeout(timer);
         waiting.delete(giveUp);
-        resolve(ticket);
+        resolve(known);
       };
       const giveUp = (): void => answer(null);
-      const timer = setTimeout(giveUp, hurried ? 0 : TICKET_WAIT_MS);
+      const timer = setTimeout(giveUp, HINT_WAIT_MS);
       waiting.add(giveUp);
-      numbered.then(answer, giveUp);
+      hint.then(answer, giveUp);
     });
   }
 
@@ -262,15 +262,14 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
    * A hint, made of two counters. One without a known number counts as the last. After Redis was emptied it may be
    * too small for a while, never below 1.
    */
-  async function positionOf(eventId: EventId, ticket: number | null): Promise<number | null> {
-    try {
-      const [counted, done] = await redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done");
+  function positionOf(eventId: EventId, ticket: number | null): Promise<number | null> {
+    const counters = redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done");
+    const position = counters.then(([counted, done]) => {
       const enqueued = Number(counted ?? 0);
       return Math.max(1, Math.min(ticket ?? enqueued, enqueued) - Number(done ?? 0));
-    } catch (error) {
-      onError(error);
-      return null;
-    }
+    });
+    position.catch(onError);
+    return soon(position);
   }
 
   async function find(id: CommandId): Promise<CommandRecord | null> {

@@ -12,9 +12,13 @@ import {
   type TestDatabase,
   type TestRedis,
 } from "@holdfast/testkit";
+import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { coalesce } from "../src/coalesce.ts";
 import { type Commands, createCommands, type Submission } from "../src/submit.ts";
+
+/** Milliseconds that an answer may take beyond the wait that was asked for. */
+const PAST_WAIT_MAX_MS = 1_000;
 
 let database: TestDatabase;
 let redis: TestRedis;
@@ -36,7 +40,10 @@ afterEach(async () => {
 });
 
 /** A way into the queue that ends as the test says, and the reply channel behind it. */
-function play(ending: (command: Command) => Enqueued | Promise<Enqueued>, full = false) {
+function play(
+  ending: (command: Command) => Enqueued | Promise<Enqueued>,
+  { full = false, counters = redis.redis }: { full?: boolean; counters?: Redis } = {},
+) {
   const sent: Command[] = [];
   const waiters = new Map<CommandId, Set<(reply: Reply) => void>>();
   const errors: unknown[] = [];
@@ -67,7 +74,7 @@ function play(ending: (command: Command) => Enqueued | Promise<Enqueued>, full =
   };
   const commands: Commands = createCommands({
     pool: database.pool,
-    redis: redis.redis,
+    redis: counters,
     prefix: redis.prefix,
     producer,
     replies,
@@ -155,6 +162,19 @@ test("when nothing is heard in time the command is promised in the tables before
   expect(await findCommands(database.pool, [command.id])).toMatchObject([{ id: command.id, ticket: 7 }]);
 });
 
+test("R3: a Redis that falls silent costs a promise its hints, and hardly any time", async () => {
+  const silent = { hmget: () => new Promise(() => undefined) } as unknown as Redis;
+  const { commands } = play(() => new Promise(() => undefined), { counters: silent });
+  const promised = { kind: "queued", record: { position: null } };
+  const askedAt = performance.now();
+  const [late, first] = [soon(ask(), { waitMs: 1 }), soon(ask(), { respondAsync: true })];
+  expect(await Promise.all([commands.submit(late), commands.submit(first)])).toMatchObject([
+    promised,
+    promised,
+  ]);
+  expect(performance.now() - askedAt).toBeLessThan(PAST_WAIT_MAX_MS);
+});
+
 test("when nothing is heard but the outcome's row is there, it is the answer", async () => {
   const { commands } = play(enqueued);
   const command = ask();
@@ -220,7 +240,7 @@ test("respond-async stands by its promise when the queue does not take the comma
 });
 
 test("respond-async promises nothing when the queue is full", async () => {
-  const { commands } = play(enqueued, true);
+  const { commands } = play(enqueued, { full: true });
   const command = ask();
   expect(await commands.submit(soon(command, { respondAsync: true }))).toMatchObject({ kind: "queue-full" });
   expect(await findCommands(database.pool, [command.id])).toEqual([]);

@@ -66,8 +66,20 @@ const GONE_CODES = new Set([
 ]);
 /** PostgreSQL's classes: connection lost, no resources, cancelled or shutting down, I/O. And serialization trouble. */
 const GONE_SQL_CLASSES = new Set(["08", "53", "57", "58", "40", "55"]);
-const GONE_MESSAGES =
-  /connection terminated|timeout exceeded when trying to connect|connection is closed|query read timeout|command timed out/i;
+/** What libraries say of connections that are lost, and of what they could not send or hear over them. */
+const GONE_MESSAGES = new RegExp(
+  [
+    "connection terminated",
+    "timeout exceeded when trying to connect",
+    "is not queryable",
+    "query read timeout",
+    "connection is closed",
+    "command timed out",
+    "stream isn't writeable",
+    "max retries per request",
+  ].join("|"),
+  "i",
+);
 
 /** Is it a store that is not there or not able at the moment, rather than a mistake of ours? */
 function isStoreGone(error: unknown): boolean {

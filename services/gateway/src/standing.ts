@@ -2,7 +2,7 @@
 // Kept in memory and followed from the database, so that the hot path asks nobody.
 import { type Queryable, sessionsRevokedSince, usersChangedSince } from "@holdfast/db";
 import type { SessionId, UserId, UserRole } from "@holdfast/domain";
-import type { Logger } from "@holdfast/runtime";
+import { type Logger, tellTrouble } from "@holdfast/runtime";
 
 export const STANDING_REFRESH_MS = 500;
 /** How far back changes matter: longer than any access token is valid. */
@@ -21,7 +21,7 @@ export class Standing {
   readonly #endedSessions = new Map<SessionId, number>();
   readonly #db: Queryable;
   readonly #now: () => number;
-  readonly #log: Logger;
+  readonly #onError: (error: unknown) => void;
   #lookedAt: number;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
@@ -29,7 +29,7 @@ export class Standing {
   constructor(db: Queryable, now: () => number, log: Logger) {
     this.#db = db;
     this.#now = now;
-    this.#log = log;
+    this.#onError = tellTrouble(log, "changes of users and sessions could not be read");
     this.#lookedAt = now() - STANDING_KEPT_MS;
   }
 
@@ -73,7 +73,7 @@ export class Standing {
     try {
       await this.refresh();
     } catch (error) {
-      this.#log.warn({ err: error }, "changes of users and sessions could not be read");
+      this.#onError(error);
     } finally {
       this.#looking = false;
     }

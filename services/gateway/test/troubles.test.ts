@@ -27,7 +27,13 @@ describe("faults", () => {
     ["a statement that took too long", coded("57014")],
     ["a lost connection", new Error("Connection terminated unexpectedly")],
     ["a pool that has none left", new Error("timeout exceeded when trying to connect")],
+    [
+      "a connection that died between two statements",
+      new Error("Client has encountered a connection error and is not queryable"),
+    ],
     ["a Redis that does not answer", new Error("Command timed out")],
+    ["a Redis that is away", new Error("Stream isn't writeable and enableOfflineQueue options is false")],
+    ["a Redis that died first", new Error("Reached the max retries per request limit (which is 0).")],
   ])("%s is 503 with Retry-After", (_, error) => {
     expect(refusedFor(error)).toMatchObject({
       facts: { code: "unavailable" },

@@ -9,7 +9,8 @@ import {
   startDeadlineWorker,
   untilReady,
 } from "@holdfast/event-queue";
-import { type Logger, newId, tellTrouble } from "@holdfast/runtime";
+import { type Logger, type Metrics, newId, tellTrouble } from "@holdfast/runtime";
+import { createExpiryMetrics } from "./metrics.ts";
 
 /** Timers that are served side by side. */
 const DEADLINES_AT_ONCE = 64;
@@ -20,6 +21,7 @@ export interface ExpiryWorkerOptions {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly prefix: string;
+  readonly metrics: Metrics;
   readonly log: Logger;
 }
 
@@ -33,13 +35,16 @@ export async function startExpiryWorker(options: ExpiryWorkerOptions): Promise<{
   await untilReady(redis);
   const clock = await openDatabaseClock(pool, onError);
   const sender = openSender({ redis, prefix, replyTo: null, onError });
+  const metrics = createExpiryMetrics(options.metrics);
 
-  async function expire({ eventId, dueAt }: Deadline): Promise<void> {
+  async function expire(deadline: Deadline): Promise<void> {
+    const { eventId, dueAt } = deadline;
     const sent = await sender.producer.enqueue(
       expireDue(newId("command"), eventId, { at: clock.now(), dueAt }),
     );
     // Timers come by the patient connection, which may be back before the one that sends.
     if (sent.kind !== "enqueued") throw new Error(`not sent: ${sent.kind}`);
+    metrics.rung(deadline, clock.now());
   }
 
   const worker = startDeadlineWorker({
@@ -48,8 +53,10 @@ export async function startExpiryWorker(options: ExpiryWorkerOptions): Promise<{
     concurrency: DEADLINES_AT_ONCE,
     now: () => clock.now(),
     onDue: expire,
-    onGivenUp: ({ eventId }, { message: reason }) =>
-      log.warn({ eventId, reason }, "a deadline was not sent: the sweep will"),
+    onGivenUp({ eventId }, { message: reason }) {
+      metrics.givenUp();
+      log.warn({ eventId, reason }, "a deadline was not sent: the sweep will");
+    },
     onError,
   });
 

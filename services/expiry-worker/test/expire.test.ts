@@ -17,6 +17,7 @@ import {
   until,
   wordOf,
 } from "@holdfast/testkit";
+import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { startExpiryWorker } from "../src/expire.ts";
 
@@ -36,14 +37,23 @@ afterAll(async () => {
   await database.close();
 });
 
-async function startExpiring(redisUrl = redis.url): Promise<void> {
+/** Starts, and returns what it counts. */
+async function startExpiring(redisUrl = redis.url): Promise<Registry> {
+  const metrics = new Registry();
   const worker = await startExpiryWorker({
     databaseUrl: database.url,
     redisUrl,
     prefix: redis.prefix,
+    metrics,
     log: silent,
   });
   onTestFinished(() => worker.stop());
+  return metrics;
+}
+
+/** The value of a counter, or how often a histogram observed. */
+async function counted(metrics: Registry, name: string): Promise<number> {
+  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(await metrics.metrics())?.[1]);
 }
 
 /** The one writer, as a process of its own: services do not import each other. */
@@ -100,7 +110,7 @@ async function waitingIn(eventId: EventId): Promise<Command[]> {
 }
 
 test("a timer becomes one expire-due that carries its second, stamped in database time, after the grace", async () => {
-  await startExpiring();
+  const metrics = await startExpiring();
   const event = await createEvent(database.pool);
   const deadlines = openDeadlines(redis.redis, redis.prefix);
   onTestFinished(() => deadlines.close());
@@ -112,6 +122,9 @@ test("a timer becomes one expire-due that carries its second, stamped in databas
   expect(command).toMatchObject({ type: "expire-due", eventId: event.id, userId: null, input: { dueAt } });
   expect(command?.at).toBeGreaterThanOrEqual(dueAt + SETTLE_GRACE_MS);
   expect(await crowd.activations.missing([event.id])).toEqual([]);
+  await until("it to be counted", () => counted(metrics, "holdfast_timers_rung_total"));
+  expect(await counted(metrics, "holdfast_timers_rung_total")).toBe(1);
+  expect(await counted(metrics, "holdfast_timer_late_seconds_count")).toBe(1);
 });
 
 test("timers ring although Redis was out of reach for a moment", { timeout: 15_000 }, async () => {
@@ -146,7 +159,7 @@ test("a timer whose command could not be sent at first rings again", async () =>
 });
 
 test("a timer whose command cannot be sent is given up: the sweep finds what it would have said", async () => {
-  await startExpiring();
+  const metrics = await startExpiring();
   const event = await createEvent(database.pool);
   await redis.redis.set(`${redis.prefix}:{${event.id}}:wait`, "not a list"); // the queue refuses every add
   const deadlines = openDeadlines(redis.redis, redis.prefix);
@@ -156,6 +169,8 @@ test("a timer whose command cannot be sent is given up: the sweep finds what it 
     return (await redis.redis.exists(`${redis.prefix}:${DEADLINES}:expire-${event.id}-2`)) === 0;
   });
   expect(await redis.redis.get(`${redis.prefix}:{${event.id}}:wait`)).toBe("not a list");
+  await until("it to be counted", () => counted(metrics, "holdfast_timers_given_up_total"));
+  expect(await counted(metrics, "holdfast_timers_rung_total")).toBe(0);
 });
 
 test("as a process it gets ready, and stops at SIGTERM within its time", { timeout: 15_000 }, async () => {

@@ -1,7 +1,8 @@
 // pnpm bench: Holdfast beside its baselines on the hot event, closed loop, with the correctness gate after each block.
 import { writeFileSync } from "node:fs";
 import process from "node:process";
-import { defineCommand, runMain } from "citty";
+import { countArgument, refuseUnknown } from "@holdfast/local/arguments";
+import { type ArgsDef, defineCommand, renderUsage, runCommand } from "citty";
 import { goalsOf } from "./figures.ts";
 import { blockText, machineText, summaryText, trialText } from "./report.ts";
 import { FULL, type RunResult, type RunWish, run, SMOKE } from "./run.ts";
@@ -11,26 +12,31 @@ const CLIENTS_MAX = 10_000;
 const SECONDS_MAX = 40;
 const ROUNDS_MAX = 100;
 
+const ARGUMENTS = {
+  clients: {
+    type: "string",
+    description: `Kept connections, separated by commas (${FULL.clients.join(",")})`,
+  },
+  seconds: { type: "string", description: `Length of a block after its warm-up (${FULL.seconds})` },
+  rounds: { type: "string", description: `Rounds of alternating blocks (${FULL.rounds})` },
+  only: { type: "string", description: `Some of ${FULL.variants.join(",")}` },
+  json: { type: "string", description: "Also write everything to this file; - for standard output alone" },
+  smoke: { type: "boolean", description: "Some seconds in all: asks only whether every row is right" },
+} as const satisfies ArgsDef;
+
 const bench = defineCommand({
   meta: { name: "bench", description: "Measure the hot event: Holdfast beside its baselines" },
-  args: {
-    clients: {
-      type: "string",
-      description: `Kept connections, separated by commas (${FULL.clients.join(",")})`,
-    },
-    seconds: { type: "string", description: `Length of a block after its warm-up (${FULL.seconds})` },
-    rounds: { type: "string", description: `Rounds of alternating blocks (${FULL.rounds})` },
-    only: { type: "string", description: `Some of ${FULL.variants.join(",")}` },
-    json: { type: "string", description: "Also write everything to this file; - for standard output alone" },
-    smoke: { type: "boolean", description: "Some seconds in all: asks only whether every row is right" },
-  },
-  run: async ({ args }) => {
+  args: ARGUMENTS,
+  run: async ({ args, rawArgs }) => {
+    refuseUnknown(rawArgs, ARGUMENTS);
     const usual = args.smoke ? SMOKE : FULL;
     const wish: RunWish = {
       ...usual,
-      clients: list(args.clients, "clients", CLIENTS_MAX) ?? usual.clients,
-      seconds: list(args.seconds, "seconds", SECONDS_MAX)?.[0] ?? usual.seconds,
-      rounds: list(args.rounds, "rounds", ROUNDS_MAX)?.[0] ?? usual.rounds,
+      clients:
+        args.clients?.split(",").map((text) => countArgument("clients", text, CLIENTS_MAX)) ?? usual.clients,
+      seconds:
+        args.seconds === undefined ? usual.seconds : countArgument("seconds", args.seconds, SECONDS_MAX),
+      rounds: args.rounds === undefined ? usual.rounds : countArgument("rounds", args.rounds, ROUNDS_MAX),
       variants: variantsOf(args.only) ?? usual.variants,
     };
     const say = (text: string): void =>
@@ -61,16 +67,6 @@ function holds({ trials, blocks }: RunResult, smoke: boolean): boolean {
   return clean && (smoke || goalsOf(blocks).every(({ met }) => met));
 }
 
-/** Whole numbers from 1 to `most`, separated by commas. */
-function list(given: string | undefined, name: string, most: number): number[] | undefined {
-  if (given === undefined) return undefined;
-  return given.split(",").map((text) => {
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-    if (value < 1 || value > most) throw new Error(`--${name} takes whole numbers from 1 to ${most}`);
-    return value;
-  });
-}
-
 function variantsOf(given: string | undefined): VariantName[] | undefined {
   return given?.split(",").map((name) => {
     if (!isVariant(name)) throw new Error(`--only takes some of ${FULL.variants.join(", ")}`);
@@ -78,4 +74,12 @@ function variantsOf(given: string | undefined): VariantName[] | undefined {
   });
 }
 
-await runMain(bench);
+// `pnpm bench -- --smoke`: whoever is used to npm writes the dashes, and pnpm passes them on.
+const rawArgs = process.argv.slice(2).filter((one) => one !== "--");
+try {
+  if (rawArgs.includes("--help")) process.stdout.write(`${await renderUsage(bench)}\n`);
+  else await runCommand(bench, { rawArgs });
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -33,12 +33,15 @@ export interface Goal {
   readonly met: boolean;
 }
 
-/** Blocks of one variant with so many clients. */
+/** Blocks of one variant with so many clients, but for those that count for nothing. */
 export const blocksOf = (
   blocks: readonly RoundBlock[],
   variant: VariantName,
   clients: number,
-): readonly RoundBlock[] => blocks.filter((block) => block.variant === variant && block.clients === clients);
+): readonly RoundBlock[] =>
+  blocks.filter(
+    (block) => block.variant === variant && block.clients === clients && block.faults.length === 0,
+  );
 
 /** Of each round, how many times the baseline's throughput Holdfast's was. */
 export function ratios(blocks: readonly RoundBlock[], over: "b0" | "b1", clients: number): number[] {

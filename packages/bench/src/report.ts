@@ -53,6 +53,7 @@ export function summaryText({ wish, blocks }: RunResult): string {
   const rows = wish.clients.flatMap((clients) =>
     wish.variants.map((variant) => {
       const those = blocksOf(blocks, variant, clients);
+      if (those.length === 0) return [whole(clients), VARIANTS[variant].title, "counts for nothing"];
       const of = (figure: (block: RoundBlock) => number): number => median(those.map(figure));
       const over = (base: "b0" | "b1"): string => {
         const seen = variant === "holdfast" ? ratios(blocks, base, clients) : [];
@@ -75,7 +76,7 @@ export function summaryText({ wish, blocks }: RunResult): string {
   const noise =
     others > OTHERS_SHARE_MAX
       ? [
-          `other programs took up to ${percent(others)} of the machine: only ratios and CPU times say something`,
+          `other programs took up to ${percent(others)} of the machine: not a measurement, and CPU times run high, too`,
         ]
       : [];
   const goals = goalsOf(blocks).map(

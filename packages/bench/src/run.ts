@@ -134,7 +134,7 @@ async function tryPools(
       watcher.tried(trial);
     }
     const winner = tried.toSorted((a, b) => b.perSecond - a.perSecond)[0];
-    if (winner?.pool) best.set(variant, winner.pool);
+    if (winner !== undefined && winner.pool !== null) best.set(variant, winner.pool);
     trials.push(...tried);
   }
   return { trials, best };

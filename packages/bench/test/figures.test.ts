@@ -51,6 +51,10 @@ describe("a ratio", () => {
     ];
     expect(ratios(blocks, "b0", 100)).toEqual([4, 6]);
   });
+  test("is not there for a round of which a block counts for nothing", () => {
+    const wrong = { ...block("holdfast", 100, 1, 9_000), faults: ["a row was wrong"] };
+    expect(ratios([wrong, block("b0", 100, 1, 1_000)], "b0", 100)).toEqual([]);
+  });
   test("is not there for a round that lacks one of the two", () => {
     expect(ratios([block("holdfast", 100, 1, 4_000)], "b1", 100)).toEqual([]);
   });

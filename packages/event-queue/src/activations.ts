@@ -10,19 +10,30 @@ import { ACTIVATIONS, eventKeys } from "./names.ts";
 export const LEASE_MS = 800;
 /** Milliseconds between looks for leases that ran out. */
 export const LEASE_CHECK_MS = 250;
+/** Commands in an event's queue from which on it is deep: its turn comes after those of all events that are not. */
+export const DEEP_COMMANDS = 64;
+/** Milliseconds that a deep event waits for its turn before the others give way. */
+export const DEEP_WAIT_MS = 1_000;
 /** Milliseconds until an event that had to be let go is tried again. */
 export const RETRY_DELAY_MS = 100;
 
+/** BullMQ takes jobs with a priority after all that have none, in the order in which they came. */
+const AFTER_OTHERS = 1;
 const FOREVER = 1_000_000_000;
 const STREAM_LENGTH_MAX = 100;
 
 export interface Activations {
-  /** Asks for a drain of the event, after its jobs were added. Many calls at once become few. */
-  signal(eventId: EventId): Promise<void>;
+  /**
+   * Asks for a drain of the event, after its jobs were added. Many calls at once become few. `depth` is about how many
+   * commands wait: without it the event counts as a calm one.
+   */
+  signal(eventId: EventId, depth?: number): Promise<void>;
   /** Of these events, those for which no activation waits, runs or is delayed. */
   missing(eventIds: readonly EventId[]): Promise<EventId[]>;
   /** How many events wait for a worker. */
   waiting(): Promise<number>;
+  /** Lets the deep event that has waited longest go first, when calm ones have kept it waiting for too long. */
+  hurry(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,13 +47,14 @@ export function openActivations(redis: Redis, prefix: string): Activations {
   queue.on("error", () => undefined); // the connection reports its own errors
   const key = (type: string) => queue.toKey(type);
 
-  const add = (eventId: EventId) =>
+  const add = (eventId: EventId, depth: number) =>
     queue.add(
       "drain",
       { eventId },
       {
         // The job's id is BullMQ's: with one of our own, a signal during a drain would be lost.
         deduplication: { id: eventId, keepLastIfActive: true },
+        ...(depth < DEEP_COMMANDS ? {} : { priority: AFTER_OTHERS }),
         attempts: FOREVER,
         backoff: { type: "fixed", delay: RETRY_DELAY_MS },
         stackTraceLimit: 1,
@@ -52,17 +64,17 @@ export function openActivations(redis: Redis, prefix: string): Activations {
     );
 
   const running = new Map<EventId, { again: Promise<void> | null; done: Promise<void> }>();
-  async function signal(eventId: EventId): Promise<void> {
+  async function signal(eventId: EventId, depth = 0): Promise<void> {
     const current = running.get(eventId);
     if (current !== undefined) {
       // The one under way may have been read before our job was added: one more, for all who ask meanwhile.
       current.again ??= current.done.then(
-        () => signal(eventId),
-        () => signal(eventId),
+        () => signal(eventId, depth),
+        () => signal(eventId, depth),
       );
       return current.again;
     }
-    const done = add(eventId).then(
+    const done = add(eventId, depth).then(
       () => void running.delete(eventId),
       (error: unknown) => {
         running.delete(eventId);
@@ -80,7 +92,16 @@ export function openActivations(redis: Redis, prefix: string): Activations {
       const exists = await Promise.all(jobs.map(async (id) => (id === null ? 0 : redis.exists(key(id)))));
       return eventIds.filter((_, i) => exists[i] === 0);
     },
-    waiting: () => redis.llen(key("wait")),
+    async waiting() {
+      const [calm, deep] = await Promise.all([redis.llen(key("wait")), redis.zcard(key("prioritized"))]);
+      return calm + deep;
+    },
+    async hurry() {
+      if ((await redis.llen(key("wait"))) === 0) return;
+      const [eldest] = await queue.getJobs(["prioritized"], 0, 0, true);
+      if (eldest === undefined || Date.now() - eldest.timestamp < DEEP_WAIT_MS) return;
+      await eldest.changePriority({ lifo: true });
+    },
     close: () => queue.close(),
   };
 }
@@ -122,4 +143,10 @@ export async function jobsOf(
   const keys = eventKeys(prefix, eventId);
   const [waiting, active] = await Promise.all([redis.llen(keys.wait), redis.llen(keys.active)]);
   return { waiting, active };
+}
+
+/** About how many commands of an event wait or are in hand. */
+export async function depthOf(redis: Redis, prefix: string, eventId: EventId): Promise<number> {
+  const [enqueued, done] = await redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done");
+  return Math.max(0, Number(enqueued ?? 0) - Number(done ?? 0));
 }

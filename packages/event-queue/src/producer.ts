@@ -118,7 +118,7 @@ export function openProducer(options: ProducerOptions): Producer {
         settle({ kind: "enqueued", ticket, position: Math.max(1, ticket - done) });
       });
       redis.sadd(busyEventsKey(prefix), eventId).catch(onError); // once more after the add: see `release`
-      activations.signal(eventId).catch(onError); // the sweep finds an event that was not activated
+      activations.signal(eventId, lane.depth).catch(onError); // the sweep finds an event that was not activated
     }
     lane.sending = false;
     if (lane.depth < QUEUE_DEPTH_MAX / 2) lanes.delete(eventId);

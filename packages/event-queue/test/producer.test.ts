@@ -31,6 +31,7 @@ const deaf: Activations = {
   signal: async () => undefined,
   missing: async () => [],
   waiting: async () => 0,
+  hurry: async () => undefined,
   close: async () => undefined,
 };
 
@@ -231,4 +232,13 @@ test("an add that went well is never called not sent, whatever becomes of the co
   const command = aReserve(eventId);
   expect((await crowd.producer.enqueue(command)).kind).toBe("unknown");
   expect(await jobsOf(eventId)).toEqual([[command.id]]);
+});
+
+test("R4: with each signal goes how many commands wait, so that a deep event's turn comes after others'", async () => {
+  const depths: number[] = [];
+  const signal = async (_: Command["eventId"], depth = 0) => void depths.push(depth);
+  const { producer } = await producerAt(redis.url, { activations: { ...deaf, signal } });
+  const eventId = redis.newEvent();
+  await Promise.all(reserves(eventId, 100).map((command) => producer.enqueue(command)));
+  expect(depths).toEqual([1, 100]);
 });

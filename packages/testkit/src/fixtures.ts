@@ -18,6 +18,7 @@ import {
 } from "@holdfast/domain";
 import {
   type Activations,
+  depthOf,
   type Enqueued,
   openPatientRedis,
   openRedis,
@@ -175,6 +176,8 @@ export interface Crowd {
   ask(command: Command): Promise<Reply>;
   /** Enqueues the command and does not wait for its outcome. Rejects when it could not be enqueued. */
   send(command: Command): Promise<Extract<Enqueued, { kind: "enqueued" }>>;
+  /** How many commands of each event have been enqueued and are not done. */
+  depthsOf(eventIds: readonly EventId[]): Promise<number[]>;
   close(): Promise<void>;
 }
 
@@ -203,6 +206,7 @@ export async function openCrowd(redisUrl: string, prefix: string): Promise<Crowd
       await send(command);
       return reply;
     },
+    depthsOf: (eventIds) => Promise.all(eventIds.map((eventId) => depthOf(redis, prefix, eventId))),
     close: async () => {
       await sender.close();
       redis.disconnect();

@@ -12,6 +12,8 @@ import {
   type FollowUp,
 } from "@holdfast/domain";
 import {
+  type Activations,
+  depthOf,
   openDeadlines,
   openEventQueue,
   openPatientRedis,
@@ -32,7 +34,7 @@ import { createSolitude } from "./solitude.ts";
 import { SWEEP_EVERY_MS, type SweepDeps, sweepOnce } from "./sweep.ts";
 
 /** Milliseconds for which the answer to "do other events wait?" is believed. */
-const CROWD_BELIEVED_MS = 25;
+const CROWD_BELIEVED_MS = 50;
 /** Connections for sweeps and readiness; batches have their own pool, one connection for each drain. */
 const SWEEP_CONNECTIONS = 4;
 
@@ -101,7 +103,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   const apply = createApply({ pool: batches, metrics, log, pause: (ms) => sleep(ms) });
   const solitude = createSolitude();
   const running = new Map<EventId, { ended: Promise<void>; stop: AbortController }>();
-  const crowd = watchCrowd(() => activations.waiting(), onError);
+  const crowd = watchCrowd(activations, onError);
 
   /** One drain for each event in a process: a second activation ends the first drain before it begins. */
   async function drainAlone(eventId: EventId): Promise<void> {
@@ -117,7 +119,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       fence: (id) => lookAtFence(batches, id),
       apply,
       solitude,
-      activate: (id) => activations.signal(id),
+      activate: async (id) => activations.signal(id, await depthOf(redis, prefix, id)),
       publish: (gateway, replies) => publishReplies(redis, prefix, gateway, replies),
       followUp,
       crowded: crowd,
@@ -189,17 +191,27 @@ async function checkStores({
     throw new Error(`The stores must not be used:\n${faults.join("\n")}`);
 }
 
-/** Asks at most once in a while, in the background: drains want an answer at once. */
-function watchCrowd(waiting: () => Promise<number>, onError: (error: unknown) => void): () => boolean {
+/**
+ * Asks at most once in a while, in the background: drains want an answer at once. In a crowd it also sees to it that
+ * deep events get their turns.
+ */
+function watchCrowd(
+  activations: Pick<Activations, "waiting" | "hurry">,
+  onError: (error: unknown) => void,
+): () => boolean {
   let crowded = false;
   let askedAt = Number.NEGATIVE_INFINITY;
   return () => {
     const now = performance.now();
     if (now - askedAt > CROWD_BELIEVED_MS) {
       askedAt = now;
-      waiting().then((count) => {
-        crowded = count > 0;
-      }, onError);
+      activations
+        .waiting()
+        .then((count) => {
+          crowded = count > 0;
+          return crowded ? activations.hurry() : undefined;
+        })
+        .catch(onError);
     }
     return crowded;
   };

@@ -48,9 +48,9 @@ interface ScriptedRedis {
 
 /** Teaches a connection the drain's scripts. Once for each connection. */
 export function withDrainScripts(redis: Redis): Redis & ScriptedRedis {
-  redis.defineCommand("hfAcquire", { numberOfKeys: 4, lua: ACQUIRE });
+  redis.defineCommand("hfAcquire", { numberOfKeys: 3, lua: ACQUIRE });
   redis.defineCommand("hfSettleAndClaim", { numberOfKeys: 5, lua: SETTLE_AND_CLAIM });
-  redis.defineCommand("hfRelease", { numberOfKeys: 9, lua: RELEASE });
+  redis.defineCommand("hfRelease", { numberOfKeys: 5, lua: RELEASE });
   return redis as Redis & ScriptedRedis;
 }
 
@@ -67,7 +67,6 @@ export function openEventQueue(
       const [deaths, ...jobs] = await redis.hfAcquire(
         keys.active,
         keys.owner,
-        keys.meta,
         keys.trouble,
         token,
         keys.jobs,
@@ -97,18 +96,7 @@ export function openEventQueue(
     forgiveTry: async (commandId) => void (await redis.hincrby(keys.trouble, `tries:${commandId}`, -1)),
 
     async release() {
-      const left = await redis.hfRelease(
-        keys.wait,
-        keys.active,
-        keys.owner,
-        keys.count,
-        keys.trouble,
-        keys.marker,
-        keys.events,
-        keys.meta,
-        keys.id,
-        token,
-      );
+      const left = await redis.hfRelease(keys.wait, keys.active, keys.owner, keys.count, keys.trouble, token);
       if (left !== 1) return false;
       // First forget the event, then look once more: who adds a job names the event after the add.
       await redis.srem(busyEventsKey(prefix), eventId);

@@ -19,10 +19,6 @@ export interface EventKeys {
   readonly jobs: string;
   readonly wait: string;
   readonly active: string;
-  readonly meta: string;
-  readonly id: string;
-  readonly marker: string;
-  readonly events: string;
   /** The token of the drain that may claim and settle now. */
   readonly owner: string;
   /** Commands ever enqueued and ever done, since the queue was last empty: positions are made of them. */
@@ -37,10 +33,6 @@ export function eventKeys(prefix: string, eventId: EventId): EventKeys {
     jobs,
     wait: `${jobs}wait`,
     active: `${jobs}active`,
-    meta: `${jobs}meta`,
-    id: `${jobs}id`,
-    marker: `${jobs}marker`,
-    events: `${jobs}events`,
     owner: `${jobs}owner`,
     count: `${jobs}count`,
     trouble: `${jobs}trouble`,

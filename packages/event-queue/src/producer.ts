@@ -1,16 +1,18 @@
 // Puts commands into event queues. For each event at most one add is under way; commands that arrive meanwhile
 // ride together in the next job: one job a command when it is calm, many in a rush, and no timer.
 import { type Command, type EventId, QUEUE_DEPTH_MAX, servesRunningHold } from "@holdfast/domain";
-import { type JobJson, Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import type { Activations } from "./activations.ts";
-import { ACTIVATIONS, busyEventsKey, eventKeys, eventQueueName } from "./names.ts";
+import { type Activations, depthOf } from "./activations.ts";
+import { busyEventsKey, type EventKeys, eventKeys } from "./names.ts";
+import { ADD } from "./scripts.ts";
 import { JOB_COMMANDS_MAX, jobName, writeJob } from "./wire.ts";
 
 /** What a running hold needs may wait in a queue this many times deeper than the crowd's. */
 const RUNNING_HOLD_DEPTH_FACTOR = 2;
 /** Milliseconds for which a full queue's depth is believed before it is read again. */
 const DEPTH_BELIEVED_MS = 250;
+/** Of every job: once, whatever happens, for order must hold. Its outcome lives in PostgreSQL. */
+const JOB_OPTIONS = JSON.stringify({ removeOnComplete: true, attempts: 1 });
 
 export type Enqueued =
   /** In the queue; `ticket` counts all commands since it was last empty, `position` those ahead and this one. */
@@ -27,7 +29,15 @@ export interface Producer {
   enqueue(command: Command): Promise<Enqueued>;
   /** Would the door refuse this command now, because too many wait? */
   isFull(command: Command): Promise<boolean>;
-  close(): Promise<void>;
+}
+
+interface AddingRedis {
+  hfAdd(...args: (string | number)[]): Promise<[enqueued: number, done: number, owned: 0 | 1]>;
+}
+
+function withAdd(redis: Redis): AddingRedis {
+  redis.defineCommand("hfAdd", { numberOfKeys: 4, lua: ADD });
+  return redis as Redis & AddingRedis;
 }
 
 export interface ProducerOptions {
@@ -45,10 +55,11 @@ export interface ProducerOptions {
 }
 
 type Added =
-  | { readonly kind: "added"; readonly last: number; readonly done: number }
+  | { readonly kind: "added"; readonly last: number; readonly done: number; readonly owned: boolean }
   | Extract<Enqueued, { kind: "not-sent" | "unknown" }>;
 
 interface Lane {
+  readonly keys: EventKeys;
   readonly pending: { command: Command; settle: (enqueued: Enqueued) => void }[];
   sending: boolean;
   depth: number;
@@ -57,45 +68,40 @@ interface Lane {
 
 export function openProducer(options: ProducerOptions): Producer {
   const { redis, prefix, replyTo, newJobId, activations, monotonicMs, onError, onJob } = options;
-  // Only a door to BullMQ's add: handles of event queues share its connection.
-  const door = new Queue(ACTIVATIONS, {
-    connection: redis,
-    prefix,
-    skipMetasUpdate: true,
-    skipVersionCheck: true, // as in `openActivations`
-  });
-  door.on("error", () => undefined); // the connection reports its own errors
+  const scripted = withAdd(redis);
   const lanes = new Map<EventId, Lane>();
 
   function laneOf(eventId: EventId): Lane {
     let lane = lanes.get(eventId);
     if (lane === undefined) {
-      lane = { pending: [], sending: false, depth: 0, depthReadAt: Number.NEGATIVE_INFINITY };
+      const keys = eventKeys(prefix, eventId);
+      lane = { keys, pending: [], sending: false, depth: 0, depthReadAt: Number.NEGATIVE_INFINITY };
       lanes.set(eventId, lane);
     }
     return lane;
   }
 
-  async function add(eventId: EventId, commands: readonly Command[]): Promise<Added> {
-    const { count } = eventKeys(prefix, eventId);
-    const job = jobJson(newJobId(), commands, writeJob(replyTo, commands));
+  async function add(keys: EventKeys, commands: readonly Command[]): Promise<Added> {
+    const id = newJobId();
     onJob?.(commands.length);
-    const [added, last, done] = await Promise.allSettled([
-      door.getBackend().forQueue(eventQueueName(eventId), prefix).addJob(job, job.id),
-      redis.hincrby(count, "enqueued", commands.length),
-      redis.hget(count, "done"),
-      redis.sadd(busyEventsKey(prefix), eventId),
-    ]);
-    if (added.status === "rejected") {
-      return { kind: wasRefused(added.reason) ? "not-sent" : "unknown", error: asError(added.reason) };
+    try {
+      const [last, done, owned] = await scripted.hfAdd(
+        keys.wait,
+        keys.owner,
+        keys.count,
+        keys.jobs + id,
+        id,
+        jobName(commands.length),
+        writeJob(replyTo, commands),
+        JOB_OPTIONS,
+        commands[0]?.at ?? 0, // when the first was accepted, in database time: the backlog's age is read here
+        commands.length,
+      );
+      return { kind: "added", last, done, owned: owned === 1 };
+    } catch (cause) {
+      const error = asError(cause);
+      return { kind: wasRefused(error) ? "not-sent" : "unknown", error };
     }
-    // The job is there; only its number is not known.
-    if (last.status === "rejected") return { kind: "unknown", error: asError(last.reason) };
-    return {
-      kind: "added",
-      last: last.value,
-      done: Number((done.status === "fulfilled" && done.value) || 0),
-    };
   }
 
   async function send(eventId: EventId, lane: Lane): Promise<void> {
@@ -103,21 +109,22 @@ export function openProducer(options: ProducerOptions): Producer {
     while (lane.pending.length > 0) {
       const riding = lane.pending.splice(0, JOB_COMMANDS_MAX);
       const added = await add(
-        eventId,
+        lane.keys,
         riding.map(({ command }) => command),
       );
       if (added.kind !== "added") {
         for (const { settle } of riding) settle(added);
         continue;
       }
-      const { last, done } = added;
+      const { last, done, owned } = added;
       lane.depth = Math.max(0, last - done);
       lane.depthReadAt = monotonicMs();
       riding.forEach(({ settle }, i) => {
         const ticket = last - riding.length + i + 1;
         settle({ kind: "enqueued", ticket, position: Math.max(1, ticket - done) });
       });
-      redis.sadd(busyEventsKey(prefix), eventId).catch(onError); // once more after the add: see `release`
+      if (owned) continue; // that drain finds it
+      redis.sadd(busyEventsKey(prefix), eventId).catch(onError); // after the add: see `release`
       activations.signal(eventId, lane.depth).catch(onError); // the sweep finds an event that was not activated
     }
     lane.sending = false;
@@ -125,8 +132,7 @@ export function openProducer(options: ProducerOptions): Producer {
   }
 
   async function readDepth(eventId: EventId, lane: Lane): Promise<void> {
-    const [enqueued, done] = await redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done");
-    lane.depth = Math.max(0, Number(enqueued ?? 0) - Number(done ?? 0));
+    lane.depth = await depthOf(redis, prefix, eventId);
     lane.depthReadAt = monotonicMs();
   }
 
@@ -151,23 +157,6 @@ export function openProducer(options: ProducerOptions): Producer {
         if (!lane.sending) send(eventId, lane).catch(onError);
       });
     },
-    close: () => door.close(),
-  };
-}
-
-function jobJson(id: string, commands: readonly Command[], data: string): JobJson {
-  return {
-    id,
-    name: jobName(commands.length),
-    data,
-    opts: { removeOnComplete: true, attempts: 1 },
-    progress: 0,
-    attemptsMade: 0,
-    attemptsStarted: 0,
-    timestamp: commands[0]?.at ?? 0, // when the first was accepted, in database time: the backlog's age is read here
-    failedReason: "",
-    returnvalue: "",
-    stalledCounter: 0,
   };
 }
 

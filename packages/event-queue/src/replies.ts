@@ -25,7 +25,7 @@ export interface Replies {
 
 /** Listens on the channel of `gateway` over a connection of its own (which must be a patient one). */
 export async function openReplies(redis: Redis, prefix: string, gateway: string): Promise<Replies> {
-  const waiters = new Map<CommandId, Set<(reply: Reply) => void>>();
+  const waiters = new Map<CommandId, ((reply: Reply) => void)[]>();
   let waiting = 0;
 
   redis.on("message", (_channel: string, text: string) => {
@@ -33,7 +33,7 @@ export async function openReplies(redis: Redis, prefix: string, gateway: string)
       const expecting = waiters.get(reply.commandId);
       if (expecting === undefined) continue;
       waiters.delete(reply.commandId);
-      waiting -= expecting.size;
+      waiting -= expecting.length;
       for (const onReply of expecting) onReply(reply);
     }
   });
@@ -56,13 +56,17 @@ export async function openReplies(redis: Redis, prefix: string, gateway: string)
       return waiting;
     },
     expect(commandId, onReply) {
-      const expecting = waiters.get(commandId) ?? new Set();
-      waiters.set(commandId, expecting.add(onReply));
+      const expecting = waiters.get(commandId);
+      if (expecting === undefined) waiters.set(commandId, [onReply]);
+      else expecting.push(onReply);
       waiting += 1;
       return () => {
-        if (!expecting.delete(onReply)) return;
-        waiting -= waiters.get(commandId) === expecting ? 1 : 0;
-        if (expecting.size === 0 && waiters.get(commandId) === expecting) waiters.delete(commandId);
+        const left = waiters.get(commandId);
+        const at = left?.indexOf(onReply) ?? -1;
+        if (left === undefined || at < 0) return;
+        left.splice(at, 1);
+        waiting -= 1;
+        if (left.length === 0) waiters.delete(commandId);
       };
     },
   };

@@ -3,12 +3,25 @@
 // They use BullMQ's own keys; `test/bullmq-contract.test.ts` holds what they rely on for the pinned version.
 
 /**
- * KEYS active owner meta trouble · ARGV token, job prefix
+ * Adds a job as BullMQ does, counts its commands, and tells whether a drain owns the event: one that does will find the
+ * job, for it lets go only of an empty queue, in one step with looking. An error means that there is no job.
+ * KEYS wait owner count job · ARGV id, name, data, opts, timestamp, commands
+ * → commands ever enqueued, commands ever done, 1 when there is an owner
+ */
+export const ADD = `
+local enqueued = redis.call('HINCRBY', KEYS[3], 'enqueued', ARGV[6])
+redis.call('LPUSH', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[4], 'name', ARGV[2], 'data', ARGV[3], 'opts', ARGV[4], 'timestamp', ARGV[5],
+  'delay', 0, 'priority', 0)
+return {enqueued, tonumber(redis.call('HGET', KEYS[3], 'done') or '0'), redis.call('EXISTS', KEYS[2])}
+`;
+
+/**
+ * KEYS active owner trouble · ARGV token, job prefix
  * → deaths with a batch in hand, then id, name, data of each job that a former owner left active, oldest first.
  */
 export const ACQUIRE = `
 redis.call('SET', KEYS[2], ARGV[1])
-redis.call('HSET', KEYS[3], 'opts.maxLenEvents', 0)
 local ids = redis.call('LRANGE', KEYS[1], 0, -1)
 local found = {0}
 for i = #ids, 1, -1 do
@@ -21,12 +34,12 @@ for i = #ids, 1, -1 do
     redis.call('LREM', KEYS[1], 0, ids[i])
   end
 end
-local letGo = redis.call('HDEL', KEYS[4], 'let-go')
+local letGo = redis.call('HDEL', KEYS[3], 'let-go')
 if #found > 1 then
   if letGo == 0 then
-    found[1] = redis.call('HINCRBY', KEYS[4], 'deaths', 1)
+    found[1] = redis.call('HINCRBY', KEYS[3], 'deaths', 1)
   else
-    found[1] = tonumber(redis.call('HGET', KEYS[4], 'deaths') or '0')
+    found[1] = tonumber(redis.call('HGET', KEYS[3], 'deaths') or '0')
   end
 end
 return found
@@ -64,7 +77,7 @@ return claimed
 `;
 
 /**
- * KEYS wait active owner count trouble and, to be forgotten with them, marker events meta id · ARGV token
+ * KEYS wait active owner count trouble · ARGV token
  * → 1 when the queue is empty, 0 when jobs are left, -1 when the drain does not own the event any more.
  */
 export const RELEASE = `
@@ -75,7 +88,7 @@ if redis.call('LLEN', KEYS[2]) > 0 then
   return 0
 end
 if redis.call('LLEN', KEYS[1]) > 0 then return 0 end
-redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9])
+redis.call('DEL', KEYS[4], KEYS[5])
 return 1
 `;
 

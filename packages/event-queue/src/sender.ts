@@ -36,6 +36,6 @@ export function openSender({ redis, prefix, replyTo, onError, onJob }: SenderOpt
   return {
     activations,
     producer,
-    close: async () => void (await Promise.all([producer.close(), activations.close()])),
+    close: () => activations.close(),
   };
 }

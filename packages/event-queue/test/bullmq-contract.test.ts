@@ -48,16 +48,23 @@ test("the version is the one that was read and tried, exactly", () => {
   expect(JSON.parse(installed)).toMatchObject({ version: PINNED });
 });
 
-test("an added job lies where the scripts look for it: pushed left onto wait, name and data in its hash", async () => {
-  const eventId = redis.newEvent();
-  const { jobs, wait, meta, marker, events } = redis.queueOf(eventId);
-  const queue = stockQueue(eventQueueName(eventId));
-  await queue.add("1 commands", { first: true }, { jobId: "job-1" });
-  await queue.add("2 commands", { first: false }, { jobId: "job-2" });
-  expect(await redis.redis.lrange(wait, 0, -1)).toEqual(["job-2", "job-1"]);
-  expect(await redis.redis.hmget(`${jobs}job-1`, "name", "data")).toEqual(["1 commands", '{"first":true}']);
-  expect(await redis.redis.hget(meta, "opts.maxLenEvents")).toBe("10000");
-  expect(await redis.redis.exists(marker, events)).toBe(2);
+test("the producer adds as BullMQ does: pushed left onto wait, the same fields in the job's hash", async () => {
+  const [theirs, ours] = [redis.newEvent(), redis.newEvent()];
+  const command = aReserve(ours);
+  await crowd.send(command);
+  await crowd.send(aReserve(ours));
+  const [last = "", first = ""] = await redis.redis.lrange(redis.queueOf(ours).wait, 0, -1);
+  const job = await redis.redis.hgetall(redis.queueOf(ours).jobs + first);
+  expect(JSON.parse(job["data"] ?? "")).toMatchObject({ commands: [{ id: command.id }] });
+
+  const queue = stockQueue(eventQueueName(theirs));
+  const options = { removeOnComplete: true, attempts: 1, timestamp: command.at };
+  await queue.add("1 commands", JSON.parse(job["data"] ?? ""), { ...options, jobId: first });
+  await queue.add("1 commands", {}, { ...options, jobId: last });
+  expect(await redis.redis.lrange(redis.queueOf(theirs).wait, 0, -1)).toEqual([last, first]);
+  const stock = await redis.redis.hgetall(redis.queueOf(theirs).jobs + first);
+  expect({ ...stock, opts: "" }).toEqual({ ...job, opts: "" });
+  expect(JSON.parse(job["opts"] ?? "")).toEqual({ removeOnComplete: true, attempts: 1 });
 });
 
 test("what the producer adds is an ordinary waiting job to a stock queue, as dashboards read it", async () => {
@@ -97,14 +104,15 @@ test("a claimed and settled job leaves nothing behind, nor does a queue that was
   expect(await redis.redis.keys(`${jobs}*`)).toEqual([]);
 });
 
-test("with no events kept, adding jobs grows no stream", async () => {
+test("however much is added, an event's queue keeps no stream of events", async () => {
   const eventId = redis.newEvent();
-  const { as, events } = redis.queueOf(eventId);
-  const drain = as();
-  await drain.acquire();
-  const queue = stockQueue(eventQueueName(eventId));
-  for (let i = 0; i < 300; i += 1) await queue.add("1 commands", {});
-  expect(await redis.redis.xlen(events)).toBeLessThan(150);
+  const sent = reserves(eventId, 3);
+  for (const command of sent) await crowd.send(command);
+  const { jobs, wait, count } = redis.queueOf(eventId);
+  const ids = await redis.redis.lrange(wait, 0, -1);
+  expect((await redis.redis.keys(`${jobs}*`)).sort()).toEqual(
+    [wait, count, ...ids.map((id) => jobs + id)].sort(),
+  );
 });
 
 test("a handle of an event's queue opens no connection", async () => {

@@ -30,8 +30,8 @@ afterAll(async () => {
 const deaf: Activations = {
   signal: async () => undefined,
   missing: async () => [],
-  waiting: async () => 0,
   hurry: async () => undefined,
+  waiting: async () => 0,
   close: async () => undefined,
 };
 
@@ -49,10 +49,7 @@ async function producerAt(url: string, given: { activations?: Activations; clock
     monotonicMs: () => given.clock?.ms ?? performance.now(),
     onError: (error) => void errors.push(error),
   });
-  onTestFinished(async () => {
-    await producer.close();
-    connection.disconnect();
-  });
+  onTestFinished(() => connection.disconnect());
   return { producer, connection, errors };
 }
 
@@ -189,7 +186,7 @@ test("what was not sent is told apart from what may have arrived; Redis coming b
   const eventId = redis.newEvent();
   const [lost, notSent, after] = [aReserve(eventId), aReserve(eventId), aReserve(eventId)];
 
-  const cut = proxy.loseReply(lost.id, "p-"); // what an add answers is the job's id
+  const cut = proxy.loseReply(lost.id, "*3"); // an add answers with three numbers
   const unknown = await producer.enqueue(lost);
   await cut;
   expect(unknown.kind).toBe("unknown");
@@ -226,12 +223,26 @@ test("an add that the server refuses was not sent", async () => {
   expect(refused).toMatchObject({ kind: "not-sent", error: { name: "ReplyError" } });
 });
 
-test("an add that went well is never called not sent, whatever becomes of the counters beside it", async () => {
+test("an add is whole or not at all: where its commands cannot be counted, nothing is in the queue", async () => {
   const eventId = redis.newEvent();
   await redis.redis.set(redis.queueOf(eventId).count, "not a hash");
-  const command = aReserve(eventId);
-  expect((await crowd.producer.enqueue(command)).kind).toBe("unknown");
-  expect(await jobsOf(eventId)).toEqual([[command.id]]);
+  expect((await crowd.producer.enqueue(aReserve(eventId))).kind).toBe("not-sent");
+  expect(await jobsOf(eventId)).toEqual([]);
+});
+
+test("an event that a drain owns is not asked for another, until it is let go", async () => {
+  const eventId = redis.newEvent();
+  const asked: string[] = [];
+  const { producer } = await producerAt(redis.url, {
+    activations: { ...deaf, signal: async (id) => void asked.push(id) },
+  });
+  const drain = redis.queueOf(eventId).as();
+  await drain.acquire();
+  await enqueueAll(producer, reserves(eventId, 2));
+  expect(asked).toEqual([]);
+  expect(await drain.release()).toBe(false); // the owner finds what came in between
+  await enqueueAll(producer, reserves(eventId, 1));
+  expect(asked).toEqual([eventId]);
 });
 
 test("R4: with each signal goes how many commands wait, so that a deep event's turn comes after others'", async () => {

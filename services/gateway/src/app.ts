@@ -1,7 +1,6 @@
 // Builds the application out of its parts. Does not listen: `server.ts` does.
 import { randomUUID } from "node:crypto";
-import jwt from "@fastify/jwt";
-import { TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_CLAIMS_REQUIRED, TOKEN_ISSUER } from "@holdfast/access-token";
+import { openTokenVerifier } from "@holdfast/access-token";
 import type { Logger } from "@holdfast/runtime";
 import fastify, {
   type FastifyBaseLogger,
@@ -40,8 +39,6 @@ export const KEEP_ALIVE_MS = 72_000;
 const TIMEOUT_CHECK_MS = 1_000;
 export const HEADER_BYTES_MAX = 16 * 1024;
 export const CONNECTIONS_MAX = 20_000;
-/** Access tokens whose check is remembered. */
-const TOKENS_REMEMBERED_MAX = 20_000;
 
 export interface AppOptions extends GatewayDeps {
   readonly log: Logger;
@@ -82,7 +79,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     genReqId: ({ headers }) => harmlessId(headers["x-request-id"]) ?? randomUUID(),
     requestIdHeader: false,
     bodyLimit: BODY_BYTES_MAX,
-    routerOptions: { querystringParser: (search) => ({ ...readQuery(search) }) },
+    routerOptions: { querystringParser: (search) => readQuery(search) as unknown as Record<string, unknown> },
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: "idle",
@@ -105,15 +102,17 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
   app.server.on("connect", (_request, socket) => refuseTunnel(socket));
 
+  app.decorateRequest("identity", null);
+  options.metrics.watch(app);
   const table = routeTable(app);
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     setHeaders(request, reply);
     checkHost(request.raw);
-    if (!request.is404) return;
+    if (!request.is404) return done();
     const methods = table.methodsOf(request.url);
     if (methods === null) throw notFound();
     reply.header("allow", methods.join(", "));
-    if (request.method === "OPTIONS") return reply.code(204).send();
+    if (request.method === "OPTIONS") return void reply.code(204).send();
     throw new Refused({ code: "method-not-allowed" });
   });
   app.addHook("onSend", (_request, reply, payload, done) => {
@@ -133,19 +132,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     }
   });
 
-  await app.register(jwt, {
-    secret: options.jwtSecret,
-    sign: { algorithm: TOKEN_ALGORITHM, iss: TOKEN_ISSUER, aud: TOKEN_AUDIENCE },
-    verify: {
-      algorithms: [TOKEN_ALGORITHM],
-      allowedIss: TOKEN_ISSUER,
-      allowedAud: TOKEN_AUDIENCE,
-      requiredClaims: TOKEN_CLAIMS_REQUIRED,
-      cache: TOKENS_REMEMBERED_MAX,
-    },
-  });
-
-  const doorkeeper = doorkeeperOf(app, options);
+  const doorkeeper = doorkeeperOf(options);
   const endpoints = endpointsOf(options);
   for (const added of endpoints) addEndpoint(app, doorkeeper, added);
   await addDocumentation(app, openApiOf(endpoints));
@@ -157,18 +144,20 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   return app;
 }
 
-function doorkeeperOf(app: FastifyInstance, { limiter, roleNow, standing }: AppOptions): Doorkeeper {
-  const identities = new Identities(app.jwt, standing);
+function doorkeeperOf({ jwtSecret, limiter, roleNow, standing }: AppOptions): Doorkeeper {
+  const identities = new Identities(openTokenVerifier(jwtSecret), standing);
   return {
     claim: (request) => identities.of(request.raw),
     roleNow,
-    async count(rateClass, request, reply, claim) {
-      if (limiter === null) return;
-      const who = claim === null || claim === "invalid" ? addressKey(request.ip) : claim.userId;
-      const state = await limiter.count(rateClass, rateClass === "auth" ? addressKey(request.ip) : who);
-      reply.headers(rateHeaders(rateClass, RATE_POLICIES[rateClass], state));
-      if (state.exceeded) throw later("rate-limited", state.resetSeconds);
-    },
+    count:
+      limiter === null
+        ? () => undefined
+        : async (rateClass, request, reply, claim) => {
+            const who = claim === null || claim === "invalid" ? addressKey(request.ip) : claim.userId;
+            const state = await limiter.count(rateClass, rateClass === "auth" ? addressKey(request.ip) : who);
+            reply.headers(rateHeaders(rateClass, RATE_POLICIES[rateClass], state));
+            if (state.exceeded) throw later("rate-limited", state.resetSeconds);
+          },
   };
 }
 

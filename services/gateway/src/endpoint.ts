@@ -8,7 +8,7 @@ import { readIdempotencyKey } from "./idempotency.ts";
 import type { Claim, Identity } from "./identity.ts";
 import { type JsonObject, pointerPart } from "./json-body.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
-import type { ReadQuery } from "./query-string.ts";
+import { NOTHING_ASKED, type ReadQuery } from "./query-string.ts";
 import type { RateClass } from "./rate-limits.ts";
 import { forbidden, malformed, notFound, Refused, unauthenticated } from "./refused.ts";
 
@@ -70,23 +70,55 @@ export const endpoint = <
 /** Who decides whether a request may come in: counts it, and knows the role that counts now. */
 export interface Doorkeeper {
   claim(request: FastifyRequest): Claim;
-  /** Throws `Refused` when there were too many. */
-  count(rateClass: RateClass, request: FastifyRequest, reply: FastifyReply, claim: Claim): Promise<void>;
+  /** Throws `Refused` when there were too many. Undefined when nothing is counted: then nobody waits. */
+  count(
+    rateClass: RateClass,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    claim: Claim,
+  ): Promise<void> | undefined;
   /** The role as the database has it now; null when the user is gone or disabled. */
   roleNow(identity: Identity): Promise<UserRole | null>;
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Who asks; null where anyone may. */
+    identity: Identity | null;
+  }
+  interface FastifyContextConfig {
+    /** Who may call the route; shown in the table of routes and roles. */
+    access?: string;
+  }
 }
 
 const NO_FIELDS = z.strictObject({});
 
 export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added: Endpoint): void {
   const { access, answers, handle, method, params, rate, url } = added;
-  const query = added.query ?? NO_FIELDS;
+  const { query } = added;
   const body = added.body ?? NO_FIELDS;
-  const identities = new WeakMap<FastifyRequest, Identity>();
 
   const response: Record<number, unknown> = {};
   for (const [status, { schema }] of Object.entries(answers)) {
     if (schema !== undefined) response[Number(status)] = jsonSchemaOf(schema, "output");
+  }
+
+  /** Most who come in wait for nobody: a promise less on every request. */
+  function letIn(request: FastifyRequest, claim: Claim): Promise<void> | undefined {
+    if (access === "anyone") return undefined;
+    if (claim === null) throw unauthenticated();
+    if (claim === "invalid") throw unauthenticated("The access token is not valid, or not any more.");
+    if (access !== "user") return letInAs(access, request, claim);
+    request.identity = claim;
+    return undefined;
+  }
+
+  async function letInAs(needed: UserRole, request: FastifyRequest, identity: Identity): Promise<void> {
+    const role = await doorkeeper.roleNow(identity);
+    if (role === null) throw unauthenticated("The access token is not valid any more.");
+    if (!hasRole(role, needed)) throw forbidden();
+    request.identity = { ...identity, role };
   }
 
   app.route({
@@ -94,27 +126,23 @@ export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added:
     url,
     config: { access },
     schema: { response },
-    onRequest: async (request, reply) => {
+    onRequest: (request, reply, done) => {
       const claim = access === "anyone" && rate === null ? null : doorkeeper.claim(request);
-      if (rate !== null) await doorkeeper.count(rate, request, reply, claim);
-      if (access === "anyone") return;
-      if (claim === null) throw unauthenticated();
-      if (claim === "invalid") throw unauthenticated("The access token is not valid, or not any more.");
-      let identity = claim;
-      if (access !== "user") {
-        const role = await doorkeeper.roleNow(identity);
-        if (role === null) throw unauthenticated("The access token is not valid any more.");
-        if (!hasRole(role, access)) throw forbidden();
-        identity = { ...identity, role };
-      }
-      identities.set(request, identity);
+      const counted = rate === null ? undefined : doorkeeper.count(rate, request, reply, claim);
+      const entered =
+        counted === undefined ? letIn(request, claim) : counted.then(() => letIn(request, claim));
+      if (entered === undefined) done();
+      else entered.then(() => done(), done);
     },
     handler: async (request, reply) => {
       if (method === "GET" && hasBody(request)) throw malformed("A GET request takes no body.");
       const sent = request.query as ReadQuery;
       const errors = [...sent.errors];
       const asked = {
-        query: checked(query, { ...sent.fields }, errors),
+        query:
+          query === undefined && sent === NOTHING_ASKED
+            ? {}
+            : checked(query ?? NO_FIELDS, { ...sent.fields }, errors),
         body: method === "GET" ? undefined : checkedBody(body, request.body, errors),
       };
       const key = added.takes === "command" ? readIdempotencyKey(request.headers["idempotency-key"]) : null;
@@ -127,7 +155,7 @@ export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added:
           params: path?.data ?? {},
           idempotencyKey: key,
           rawBody: (request.body ?? {}) as JsonObject,
-          identity: (identities.get(request) ?? null) as Identity,
+          identity: request.identity as Identity,
           request,
         } as Asked<Access, Fields, Fields, z.ZodType>,
         reply,

@@ -19,12 +19,12 @@ export class Origins {
   }
 
   /** Who organizes the event; null when there is no such event. */
-  organizerOf(id: EventId): Promise<UserId | null> {
+  organizerOf(id: EventId): UserId | Promise<UserId | null> {
     return this.#organizers.get(id);
   }
 
   /** Null when there is no such reservation. */
-  ofReservation(id: ReservationId): Promise<ReservationOrigin | null> {
+  ofReservation(id: ReservationId): ReservationOrigin | Promise<ReservationOrigin | null> {
     return this.#reservations.get(id);
   }
 
@@ -37,11 +37,12 @@ export class Origins {
 }
 
 /**
- * Remembers what was found or learned, at most `max` of it, and forgets first what was not asked for the longest.
- * Asks once for what many ask at once, and in one statement for what is asked while another is under way.
+ * Remembers what was found or learned, at most `max` of it, and forgets first what was learned first. Asks once for
+ * what many ask at once, and in one statement for what is asked while another is under way.
  */
 class Memory<Id, Found> {
-  readonly #known = new Map<Id, Promise<Found | null>>();
+  readonly #known = new Map<Id, Found>();
+  readonly #asked = new Map<Id, Promise<Found | null>>();
   readonly #find: (id: Id) => Promise<Found | null>;
   readonly #max: number;
 
@@ -53,29 +54,24 @@ class Memory<Id, Found> {
     this.#max = max;
   }
 
-  get(id: Id): Promise<Found | null> {
-    const before = this.#known.get(id);
-    if (before !== undefined) {
-      this.#keep(id, before);
-      return before;
-    }
-    const asked = this.#find(id);
-    this.#keep(id, asked);
-    const forget = (): void => {
-      if (this.#known.get(id) === asked) this.#known.delete(id);
-    };
-    asked.then((found) => found === null && forget(), forget);
-    return asked;
+  /** At once when it is known: the hot path waits for nothing. */
+  get(id: Id): Found | Promise<Found | null> {
+    return this.#known.get(id) ?? this.#asked.get(id) ?? this.#ask(id);
   }
 
   learn(id: Id, found: Found): void {
-    this.#keep(id, Promise.resolve(found));
+    this.#known.set(id, found);
+    forgetOldest(this.#known, this.#max);
   }
 
-  /** The newest of the map stand last. */
-  #keep(id: Id, known: Promise<Found | null>): void {
-    this.#known.delete(id);
-    this.#known.set(id, known);
-    forgetOldest(this.#known, this.#max);
+  #ask(id: Id): Promise<Found | null> {
+    const asked = this.#find(id)
+      .then((found) => {
+        if (found !== null) this.learn(id, found);
+        return found;
+      })
+      .finally(() => this.#asked.delete(id));
+    this.#asked.set(id, asked);
+    return asked;
   }
 }

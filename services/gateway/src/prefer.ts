@@ -18,15 +18,18 @@ export interface Preferable {
   readonly respondAsync: boolean;
 }
 
+const NO_PREFERENCE: Preference = { waitSeconds: null, respondAsync: false, applied: null };
+
 /** Of a preference that is given twice the first one counts. */
 export function readPreference(
   field: string | string[] | undefined,
   { maxSeconds, respondAsync }: Preferable,
 ): Preference {
+  if (field === undefined) return NO_PREFERENCE;
   let wait: number | null = null;
   let async = false;
   let waitSeen = false;
-  for (const part of (Array.isArray(field) ? field.join(",") : (field ?? "")).split(",")) {
+  for (const part of (Array.isArray(field) ? field.join(",") : field).split(",")) {
     const [name = "", value = ""] = (part.split(";", 1)[0] ?? "").split("=", 2).map((side) => side.trim());
     if (name.toLowerCase() === "respond-async") async = respondAsync;
     if (name.toLowerCase() !== "wait" || waitSeen) continue;

@@ -7,8 +7,11 @@ export interface ReadQuery {
   readonly errors: readonly FieldError[];
 }
 
+export const NOTHING_ASKED: ReadQuery = { fields: {}, errors: [] };
+
 /** Never throws: what is wrong is told with the fields. */
 export function readQuery(search: string): ReadQuery {
+  if (search === "") return NOTHING_ASKED;
   const fields: Record<string, string> = Object.create(null);
   const errors: FieldError[] = [];
   for (const part of search.split("&")) {

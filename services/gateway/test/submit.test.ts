@@ -54,7 +54,6 @@ function play(
       return ending(command);
     },
     isFull: async () => full,
-    close: async () => undefined,
   };
   const replies: Replies = {
     get waiting() {

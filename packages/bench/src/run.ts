@@ -42,7 +42,7 @@ export const FULL: RunWish = {
   clients: [100, 1_000],
   rounds: 3,
   warmUpSeconds: 3,
-  seconds: 5,
+  seconds: 4,
   poolSizes: POOL_SIZES,
   trialSeconds: 2,
 };

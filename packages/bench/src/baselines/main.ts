@@ -11,9 +11,9 @@ const [wanted, connections] = process.argv.slice(2);
 const name = BASELINE_NAMES.find((one) => one === wanted);
 if (name === undefined) throw new Error(`there is no baseline ${wanted}`);
 
-await runService("baseline", GatewayConfig, async ({ config, log }) => {
-  const baseline = await createBaseline(name, config.DATABASE_URL, Number(connections));
-  const gateway = await startGateway(config, log, ({ onError }) => baseline.commands(onError));
+await runService("baseline", GatewayConfig, async (opening) => {
+  const baseline = await createBaseline(name, opening.config.DATABASE_URL, Number(connections));
+  const gateway = await startGateway(opening, ({ onError }) => baseline.commands(onError));
   return {
     ...gateway,
     stop: async () => {

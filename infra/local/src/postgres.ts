@@ -19,6 +19,7 @@ import { makeOwned, type ServerAccount, serverAccount, serverHome } from "./serv
 import { type ServerProcess, startServerProcess } from "./server-process.ts";
 import { readState, updateState } from "./state.ts";
 import type { OpenedStore } from "./store-keeper.ts";
+import { INITDB_OPTIONS, POSTGRES_SETTINGS, postgresArguments } from "./store-settings.ts";
 import type { StorePlace } from "./stores.ts";
 
 const DATABASE_NAME = "holdfast";
@@ -33,20 +34,10 @@ const READY_MS = 60_000;
 const POLL_MS = 25;
 const PROBE_TIMEOUT_MS = 2_000;
 
-/** What the product relies on, said out loud even where it is the default. */
-const SETTINGS: Record<string, string> = {
+/** What a server on this machine is told besides. */
+const LOCAL_SETTINGS = {
   listen_addresses: LOOPBACK,
   unix_socket_directories: "",
-  fsync: "on",
-  synchronous_commit: "on",
-  full_page_writes: "on",
-  max_connections: "200",
-  max_locks_per_transaction: "256",
-  shared_buffers: "256MB",
-  autovacuum: "on",
-  jit: "off",
-  timezone: "UTC",
-  log_timezone: "UTC",
   logging_collector: "off",
 };
 
@@ -132,10 +123,7 @@ function createCluster(cluster: Cluster, home: string, log: (line: string) => vo
       `--username=${SUPERUSER}`,
       `--pwfile=${passwordFile}`,
       "--auth=scram-sha-256",
-      "--encoding=UTF8",
-      "--locale=C",
-      "--locale-provider=builtin",
-      "--builtin-locale=C.UTF-8",
+      ...INITDB_OPTIONS,
       "--no-instructions",
     ],
     { ...asAccount(cluster.account), encoding: "utf8" },
@@ -212,10 +200,10 @@ async function startServer(
 }
 
 function spawnServer(cluster: Cluster, port: number): ServerProcess {
-  const settings = Object.entries({ ...SETTINGS, port: String(port) });
+  const settings = { ...POSTGRES_SETTINGS, ...LOCAL_SETTINGS, port: String(port) };
   return startServerProcess(
     join(cluster.binaries, "bin", "postgres"),
-    ["-D", cluster.directory, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+    ["-D", cluster.directory, ...postgresArguments(settings)],
     cluster.logFile,
     asAccount(cluster.account),
   );

@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { LOOPBACK } from "./ports.ts";
+import { REDIS_IMAGE } from "./store-settings.ts";
 
-const IMAGE = "redis:8-alpine";
 const PROBE_MS = 2_000;
 const PULL_MS = 60_000;
 const COMMAND_MS = 15_000;
@@ -25,14 +25,14 @@ export async function startContainer(
   signal: AbortSignal,
 ): Promise<void> {
   const name = containerName(dataDir);
-  const present = await docker(["image", "inspect", "--format", "{{.Id}}", IMAGE], COMMAND_MS).catch(
+  const present = await docker(["image", "inspect", "--format", "{{.Id}}", REDIS_IMAGE], COMMAND_MS).catch(
     () => "",
   );
   if (present === "") {
-    log(`fetching the Docker image ${IMAGE}`);
-    await docker(["pull", "--quiet", IMAGE], PULL_MS, signal);
+    log(`fetching the Docker image ${REDIS_IMAGE}`);
+    await docker(["pull", "--quiet", REDIS_IMAGE], PULL_MS, signal);
   }
-  log(`starting Redis in Docker (${IMAGE})`);
+  log(`starting Redis in Docker (${REDIS_IMAGE})`);
   await docker(["rm", "--force", name], COMMAND_MS).catch(() => "");
   const user =
     process.getuid === undefined ? [] : ["--user", `${process.getuid()}:${process.getgid?.() ?? 0}`];
@@ -41,7 +41,7 @@ export async function startContainer(
       ...["run", "--detach", "--rm", "--name", name, "--volume", `${directory}:/data`, ...user],
       ...["--publish", `${LOOPBACK}:${port}:${port}`],
       // What the written configuration says of this machine's addresses and paths is not so in the container.
-      ...[IMAGE, "redis-server", "/data/redis.conf", "--bind", "*", "--dir", "/data", "--pidfile", ""],
+      ...[REDIS_IMAGE, "redis-server", "/data/redis.conf", "--bind", "*", "--dir", "/data", "--pidfile", ""],
     ],
     COMMAND_MS,
   );

@@ -18,6 +18,7 @@ import { dockerAnswers, startContainer, stopContainer } from "./redis-docker.ts"
 import { startServerProcess } from "./server-process.ts";
 import { readState, updateState } from "./state.ts";
 import type { OpenedStore } from "./store-keeper.ts";
+import { REDIS_SETTINGS } from "./store-settings.ts";
 import type { StorePlace } from "./stores.ts";
 
 /** How long a server may take to answer; loading a large append-only file counts too. */
@@ -182,10 +183,7 @@ function writeConfig(place: Place, port: number): void {
   const inContainerToo = [
     `port ${port}`,
     `requirepass ${place.password}`,
-    "appendonly yes",
-    "appendfsync always",
-    'save ""',
-    "maxmemory-policy noeviction",
+    ...Object.entries(REDIS_SETTINGS).map(([name, value]) => `${name} ${value === "" ? '""' : value}`),
     "daemonize no",
   ];
   const here = [

@@ -12,6 +12,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { type CommandName, nameCommand } from "./idempotency.ts";
 import type { Identity } from "./identity.ts";
 import type { JsonObject } from "./json-body.ts";
+import type { GatewayMetrics } from "./metrics.ts";
 import type { Origins } from "./origins.ts";
 import { COMMAND_WAIT_SECONDS_DEFAULT, COMMAND_WAIT_SECONDS_MAX, readPreference } from "./prefer.ts";
 import { replyProblem } from "./problem-replies.ts";
@@ -20,6 +21,7 @@ import type { Commands } from "./submit.ts";
 
 export interface CommandDoorDeps {
   readonly commands: Commands;
+  readonly metrics: Pick<GatewayMetrics, "answered">;
   readonly now: () => EpochMs;
   readonly origins: Origins;
 }
@@ -49,7 +51,7 @@ export function frameCommand(
 
 /** Submits a command and answers with its outcome, or with 202 when that takes longer than the client waits. */
 export async function answerCommand(
-  { commands, origins }: CommandDoorDeps,
+  { commands, metrics, origins }: CommandDoorDeps,
   command: Command,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -64,6 +66,7 @@ export async function answerCommand(
     waitMs: (preference.waitSeconds ?? COMMAND_WAIT_SECONDS_DEFAULT) * 1000,
     respondAsync: preference.respondAsync,
   });
+  metrics.answered(submitted.kind);
   switch (submitted.kind) {
     case "queue-full":
     case "unavailable":

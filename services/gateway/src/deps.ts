@@ -3,6 +3,7 @@ import type { EpochMs, UserRole } from "@holdfast/domain";
 import type pg from "pg";
 import type { Identity } from "./identity.ts";
 import type { LongPolls } from "./long-polls.ts";
+import type { GatewayMetrics } from "./metrics.ts";
 import type { Origins } from "./origins.ts";
 import type { SignIn } from "./sign-in.ts";
 import type { Commands } from "./submit.ts";
@@ -15,6 +16,7 @@ export interface GatewayDeps {
   readonly origins: Origins;
   readonly signIn: SignIn;
   readonly longPolls: LongPolls;
+  readonly metrics: Pick<GatewayMetrics, "answered" | "watch">;
   /** The role as the database has it now; null when the user is gone or disabled. */
   readonly roleNow: (identity: Identity) => Promise<UserRole | null>;
   /** Can the stores be reached? */

@@ -3,4 +3,4 @@ import { runService } from "@holdfast/runtime";
 import { GatewayConfig } from "./config.ts";
 import { startGateway } from "./server.ts";
 
-await runService("gateway", GatewayConfig, ({ config, log }) => startGateway(config, log));
+await runService("gateway", GatewayConfig, (opening) => startGateway(opening));

@@ -11,11 +11,12 @@ import {
   redisFaults,
   untilReady,
 } from "@holdfast/event-queue";
-import { type Logger, newId, type Opened, tellTrouble, urlOf } from "@holdfast/runtime";
+import { newId, type Opened, type Opening, tellTrouble, urlOf } from "@holdfast/runtime";
 import { buildApp } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
 import { createLoginThrottle, noThrottle } from "./login-throttle.ts";
 import { LongPolls } from "./long-polls.ts";
+import { createGatewayMetrics } from "./metrics.ts";
 import { Origins } from "./origins.ts";
 import { Passwords } from "./passwords.ts";
 import { RateLimiter } from "./rate-limits.ts";
@@ -35,8 +36,7 @@ const DRAIN_MS = 3_500;
 
 /** How commands are carried out is an argument, so that a benchmark can put another way behind the same door. */
 export async function startGateway(
-  config: GatewayConfig,
-  log: Logger,
+  { config, log, metrics: registry }: Pick<Opening<GatewayConfig>, "config" | "log" | "metrics">,
   carryOut: (deps: CommandsDeps) => Commands = createCommands,
 ): Promise<Opened> {
   const onError = tellTrouble(log, "a store had trouble");
@@ -63,7 +63,9 @@ export async function startGateway(
 
   const gateway = newId("session");
   const replies = await openReplies(listener, prefix, gateway);
-  const sender = openSender({ redis, prefix, replyTo: gateway, onError });
+  const metrics = createGatewayMetrics(registry);
+  metrics.waiting(() => replies.waiting);
+  const sender = openSender({ redis, prefix, replyTo: gateway, onError, onJob: metrics.sent });
   const { producer } = sender;
   const commands = carryOut({ pool, redis, prefix, producer, replies, onError });
 
@@ -83,6 +85,7 @@ export async function startGateway(
     origins: new Origins(pool),
     signIn: new SignIn({ pool, secret: config.JWT_SECRET, passwords: new Passwords(), throttle, standing }),
     longPolls: new LongPolls(),
+    metrics,
     jwtSecret: config.JWT_SECRET,
     standing,
     limiter: limited ? new RateLimiter(counters, prefix) : null,

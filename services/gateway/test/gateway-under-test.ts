@@ -7,9 +7,11 @@ import { openDashboardQueues, openRedis } from "@holdfast/event-queue";
 import { createLogger, newId } from "@holdfast/runtime";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
 import type { FastifyInstance, InjectOptions } from "fastify";
+import { Registry } from "prom-client";
 import { buildApp } from "../src/app.ts";
 import { createLoginThrottle, noThrottle } from "../src/login-throttle.ts";
 import { LongPolls } from "../src/long-polls.ts";
+import { createGatewayMetrics } from "../src/metrics.ts";
 import { Origins } from "../src/origins.ts";
 import { Passwords } from "../src/passwords.ts";
 import { RateLimiter } from "../src/rate-limits.ts";
@@ -77,6 +79,7 @@ export interface GatewayUnderTest {
   readonly database: TestDatabase;
   readonly redis: TestRedis;
   readonly standing: Standing;
+  readonly metrics: Registry;
   /** What the application wrote to its log. */
   readonly log: string[];
   readonly stopping: AbortController;
@@ -117,6 +120,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
   const commands = new ScriptedCommands();
   const standing = new Standing(pool, Date.now, log);
   await standing.start();
+  const metrics = new Registry();
   const stopping = new AbortController();
   const limited = settings.limits === true;
   const throttle = limited ? createLoginThrottle(redis.redis, redis.prefix) : noThrottle;
@@ -139,6 +143,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     origins: new Origins(pool),
     signIn: new SignIn({ pool, secret: JWT_SECRET, passwords: new Passwords(), throttle, standing }),
     longPolls: new LongPolls(),
+    metrics: createGatewayMetrics(metrics),
     jwtSecret: JWT_SECRET,
     standing,
     limiter: limited ? new RateLimiter(redis.redis, redis.prefix) : null,
@@ -159,6 +164,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     database,
     redis,
     standing,
+    metrics,
     log: lines,
     stopping,
     looks: () => looks,

@@ -8,6 +8,7 @@ import {
   type TestDatabase,
   type TestRedis,
 } from "@holdfast/testkit";
+import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GatewayConfig } from "../src/config.ts";
 import { startGateway } from "../src/server.ts";
@@ -83,7 +84,7 @@ test.each(["on", "off"])(
   async (RATE_LIMITS) => {
     const log = createLogger({ level: "fatal", format: "json", service: "gateway" });
     const config = GatewayConfig.parse({ ...env, HOLDFAST_MODE: "local", HOST: "0.0.0.0", RATE_LIMITS });
-    const { url = "", stop } = await startGateway(config, log);
+    const { url = "", stop } = await startGateway({ config, log, metrics: new Registry() });
     expect(url).toMatch(/^http:\/\/localhost:\d+$/);
     const { status, headers } = await fetch(`${url}/v1/events`);
     expect([status, headers.has("ratelimit")]).toEqual([200, RATE_LIMITS === "on"]);
@@ -95,7 +96,8 @@ test.each(["on", "off"])(
 
 test("roles are read from the database where they matter", async () => {
   const log = createLogger({ level: "fatal", format: "json", service: "gateway" });
-  const { url = "", stop } = await startGateway(GatewayConfig.parse({ ...env, HOLDFAST_MODE: "local" }), log);
+  const config = GatewayConfig.parse({ ...env, HOLDFAST_MODE: "local" });
+  const { url = "", stop } = await startGateway({ config, log, metrics: new Registry() });
   try {
     const post = (path: string, body: object, token?: string) =>
       fetch(`${url}${path}`, {

@@ -38,8 +38,15 @@ const PAGE = {
 const ACCEPTED = { description: "Not decided yet: the command to follow.", schema: Command };
 const COMMAND_PROBLEMS = ["not-found", "idempotency-key-reused", "queue-full", "unavailable"] as const;
 
-export function reservationEndpoints({ commands, now, origins, pool, roleNow }: GatewayDeps): Endpoint[] {
-  const door = { commands, now, origins };
+export function reservationEndpoints({
+  commands,
+  metrics,
+  now,
+  origins,
+  pool,
+  roleNow,
+}: GatewayDeps): Endpoint[] {
+  const door = { commands, metrics, now, origins };
 
   const reserve = endpoint({
     method: "POST",

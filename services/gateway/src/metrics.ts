@@ -1,0 +1,103 @@
+// What the gateway counts of its own work, under the names by which operators know it (docs/operations.md). Requests
+// are counted when their answer is ready to be sent; a connection that brings no readable request is not counted.
+import { type Metrics, type Tally, tallies } from "@holdfast/runtime";
+import type { FastifyInstance } from "fastify";
+import { Counter, Gauge, Histogram } from "prom-client";
+import type { SubmitRefused, Submitted } from "./submit.ts";
+
+const REQUEST_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const JOB_COMMANDS = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/** Instead of a path that no route has: what clients make up is not told. */
+const NO_ROUTE = "none";
+
+const ANSWERS = ["outcome", "accepted", "queue-full", "unavailable", "unknown-sender"] as const;
+
+export interface GatewayMetrics {
+  /** Counts the requests of all routes that are added from now on, and those that no route takes. */
+  watch(app: FastifyInstance): void;
+  /** How a command was answered. */
+  answered(how: (Submitted | SubmitRefused)["kind"]): void;
+  /** A job was sent with so many commands. */
+  sent(commands: number): void;
+  /** Asked for the number of requests that wait for an outcome. */
+  waiting(count: () => number): void;
+}
+
+/** What is counted of one route: its tallies are looked up once, not for each request. */
+type CountRequest = (status: number, ms: number) => void;
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    countRequest?: CountRequest;
+  }
+}
+
+export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
+  const registers = [metrics];
+  const requests = new Counter({
+    name: "holdfast_requests_total",
+    help: "HTTP requests, by the pattern of their route, method and status.",
+    labelNames: ["route", "method", "status"],
+    registers,
+  });
+  const took = new Histogram({
+    name: "holdfast_request_seconds",
+    help: "From the head of an HTTP request to its answer, with the wait that the client asked for.",
+    labelNames: ["route"],
+    buckets: REQUEST_SECONDS,
+    registers,
+  });
+  const answers = tallies(metrics, {
+    name: "holdfast_commands_answered_total",
+    help: "Commands of clients, by how they were answered: with an outcome, a promise (202), or not taken.",
+    label: "answer",
+    values: ANSWERS,
+  });
+  const job = new Histogram({
+    name: "holdfast_job_commands",
+    help: "Commands that ride together in a job.",
+    buckets: JOB_COMMANDS,
+    registers,
+  });
+
+  function countRequests(route: string, method: string): CountRequest {
+    const statuses = new Map<number, Tally>();
+    const seconds = took.labels(route);
+    return (status, ms) => {
+      let tally = statuses.get(status);
+      if (tally === undefined) {
+        tally = requests.labels(route, method, String(status));
+        statuses.set(status, tally);
+      }
+      tally.inc();
+      seconds.observe(ms / 1_000);
+    };
+  }
+
+  return {
+    watch(app) {
+      const unrouted = countRequests(NO_ROUTE, "any");
+      app.addHook("onRoute", (route) => {
+        route.config = { ...route.config, countRequest: countRequests(route.url, String(route.method)) };
+      });
+      app.addHook("onSend", (request, reply, payload, done) => {
+        const count = request.routeOptions.config.countRequest ?? unrouted;
+        count(reply.statusCode, reply.elapsedTime);
+        done(null, payload);
+      });
+    },
+    answered: (how) => answers[how === "ended" ? "outcome" : how === "queued" ? "accepted" : how].inc(),
+    sent: (commands) => job.observe(commands),
+    waiting(count) {
+      new Gauge({
+        name: "holdfast_commands_waiting",
+        help: "Requests of this gateway that wait for a command's outcome.",
+        registers,
+        collect() {
+          this.set(count());
+        },
+      });
+    },
+  };
+}

@@ -5,7 +5,8 @@ import type { EventId } from "@holdfast/domain";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { ACTIVATIONS, busyEventsKey, DEADLINES, eventKeys, eventQueueName } from "./names.ts";
+import { depthOf } from "./activations.ts";
+import { ACTIVATIONS, busyEventsKey, DEADLINES, eventQueueName } from "./names.ts";
 import { readCommand } from "./wire.ts";
 
 /** Event queues that are shown. */
@@ -43,12 +44,15 @@ export interface DashboardQueuesOptions {
   readonly connect: () => Redis;
   readonly prefix: string;
   readonly monotonicMs: () => number;
+  /** Instead of `BUSY_EVENTS_READ_MAX`. */
+  readonly eventsReadMax?: number;
 }
 
 export function openDashboardQueues({
   connect,
   prefix,
   monotonicMs,
+  eventsReadMax = BUSY_EVENTS_READ_MAX,
 }: DashboardQueuesOptions): DashboardQueues {
   let redis: Redis | undefined;
   let door: Queue | undefined;
@@ -68,7 +72,7 @@ export function openDashboardQueues({
     redis ??= connect();
     await readySoon(redis);
     door ??= await openDoor(redis);
-    deepest = await deepestOf(redis, prefix, deepest);
+    deepest = await deepestOf(redis, prefix, deepest, eventsReadMax);
     const backend = door.getBackend();
     const watched = (name: string, depth: number | null): WatchedQueue => ({
       queue: new Queue(
@@ -111,19 +115,21 @@ async function readySoon(redis: Redis): Promise<void> {
 }
 
 /** The deepest of a bounded number of busy events, and of those that were the deepest before. */
-async function deepestOf(redis: Redis, prefix: string, before: readonly Depth[]): Promise<Depth[]> {
-  const busy = (await redis.srandmember(busyEventsKey(prefix), BUSY_EVENTS_READ_MAX)) as EventId[];
+async function deepestOf(
+  redis: Redis,
+  prefix: string,
+  before: readonly Depth[],
+  readMax: number,
+): Promise<Depth[]> {
+  const busy = (await redis.srandmember(busyEventsKey(prefix), readMax)) as EventId[];
   const eventIds = [...new Set([...before.map(({ eventId }) => eventId), ...busy])];
   const found: Depth[] = [];
   for (let i = 0; i < eventIds.length; i += DEPTHS_AT_ONCE) {
     const some = eventIds.slice(i, i + DEPTHS_AT_ONCE);
-    const counts = await Promise.all(
-      some.map((eventId) => redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done")),
-    );
-    counts.forEach(([enqueued, done], at) => {
-      const eventId = some[at];
-      const depth = Number(enqueued ?? 0) - Number(done ?? 0);
-      if (eventId !== undefined && depth > 0) found.push({ eventId, depth });
+    const depths = await Promise.all(some.map((eventId) => depthOf(redis, prefix, eventId)));
+    some.forEach((eventId, at) => {
+      const depth = depths[at] ?? 0;
+      if (depth > 0) found.push({ eventId, depth });
     });
   }
   return found

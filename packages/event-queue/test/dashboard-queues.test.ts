@@ -5,7 +5,6 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "v
 import { expireDue, keysLike, removeKeys } from "../../testkit/src/index.ts";
 import {
   ACTIVATIONS,
-  BUSY_EVENTS_READ_MAX,
   busyEventsKey,
   type DashboardQueues,
   DEADLINES,
@@ -34,13 +33,20 @@ interface Watching extends DashboardQueues {
   connections(): Promise<number>;
 }
 
-function watching(url = redis.url): Watching {
+function watching({
+  url = redis.url,
+  eventsReadMax,
+}: {
+  url?: string;
+  eventsReadMax?: number;
+} = {}): Watching {
   const name = redis.newEvent();
   let now = 0;
   const queues = openDashboardQueues({
     connect: () => openRedis({ url, name, onError: () => undefined }),
     prefix: redis.prefix,
     monotonicMs: () => now,
+    ...(eventsReadMax === undefined ? {} : { eventsReadMax }),
   });
   onTestFinished(() => queues.close());
   return {
@@ -85,8 +91,8 @@ test("the static queues come first, then the fifty deepest event queues, the dee
 });
 
 test("of more busy events than one look reads, the deepest stay once they were seen", async () => {
-  const deepest = (await busyEvents(BUSY_EVENTS_READ_MAX + 500)).reverse().slice(0, EVENT_QUEUES_SHOWN_MAX);
-  const dashboard = watching();
+  const deepest = (await busyEvents(250)).reverse().slice(0, EVENT_QUEUES_SHOWN_MAX);
+  const dashboard = watching({ eventsReadMax: 200 });
   const seen = new Set<string>();
   for (let look = 0; look < 12; look += 1) {
     const names = namesOf(await dashboard.look());
@@ -152,7 +158,7 @@ test("jobs are found through a handle that was looked up", async () => {
 });
 
 test("without Redis a look is refused in time, and the next one tries again", async () => {
-  const dashboard = watching("redis://127.0.0.1:1");
+  const dashboard = watching({ url: "redis://127.0.0.1:1" });
   await expect(dashboard.look()).rejects.toThrow("the dashboard's connection is closed");
   await expect(dashboard.look()).rejects.toThrow("the dashboard's connection is closed");
 });

@@ -4,16 +4,21 @@ import { newId } from "@holdfast/runtime";
 import { keysLike, openCrowd, reserve } from "@holdfast/testkit";
 import type { InjectOptions } from "fastify";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX } from "../src/login-throttle.ts";
+import { createLoginThrottle, LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX } from "../src/login-throttle.ts";
 import { OPERATOR_SESSION_SECONDS } from "../src/ops/operator-sessions.ts";
-import { RATE_POLICIES } from "../src/rate-limits.ts";
 import { type GatewayUnderTest, openGateway } from "./gateway-under-test.ts";
 
 let gateway: GatewayUnderTest;
+/** As in production: tries are limited, cookies are for https only. */
+let strict: GatewayUnderTest;
 beforeAll(async () => {
   gateway = await openGateway({ trustProxy: ["127.0.0.1"] });
+  strict = await openGateway({ limits: true, secureCookies: true });
 });
-afterAll(() => gateway.close());
+afterAll(async () => {
+  await gateway.close();
+  await strict.close();
+});
 
 const PASSWORD = "correct horse";
 const NO_ENTRY = "This e-mail address and this password do not open the operators' pages.";
@@ -86,10 +91,8 @@ describe("the form", () => {
   });
 
   test("sets the cookie for https only in production, whichever way the request seems to come", async () => {
-    const production = await openGateway({ secureCookies: true });
-    onTestFinished(() => production.close());
-    const { email } = await account("admin", production);
-    expect((await signIn(email, PASSWORD, {}, production)).headers["set-cookie"]).toContain("Secure");
+    const { email } = await account("admin", strict);
+    expect((await signIn(email, PASSWORD, {}, strict)).headers["set-cookie"]).toContain("Secure");
   });
 
   test("says the same for a wrong password, for nobody, and for somebody who is no admin", async () => {
@@ -164,28 +167,30 @@ describe("the form", () => {
 
 describe("tries", () => {
   test("are counted with those at the API, and told as a page", async () => {
-    const limited = await openGateway({ limits: true });
-    onTestFinished(() => limited.close());
-    const { email } = await account("admin", limited);
-    const viaApi = { method: "POST" as const, url: "/v1/auth/login", payload: { email, password: "wrong" } };
-    for (let i = 0; i < LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX; i += 2) {
-      expect((await signIn(email, "wrong", {}, limited)).status).toBe(401);
-      expect((await limited.ask(viaApi)).status).toBe(401);
-    }
-    const { status, headers, body } = await signIn(email, PASSWORD, {}, limited);
+    const { email } = await account("admin", strict);
+    const throttle = createLoginThrottle(strict.redis.redis, strict.redis.prefix);
+    for (let i = 0; i < LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX - 2; i += 1)
+      await throttle.enter(email, "127.0.0.1");
+    const atTheApi = await strict.ask({
+      method: "POST",
+      url: "/v1/auth/login",
+      payload: { email, password: "wrong" },
+    });
+    expect(atTheApi.status).toBe(401);
+    expect((await signIn(email, "wrong", {}, strict)).status).toBe(401);
+    const { status, headers, body } = await signIn(email, PASSWORD, {}, strict);
     expect(status).toBe(429);
     expect(Number(headers["retry-after"])).toBeGreaterThan(800);
     expect(body).toContain("There were too many tries.");
   });
 
   test("from one address are counted, as are looks at the queues without a session", async () => {
-    const limited = await openGateway({ limits: true });
-    onTestFinished(() => limited.close());
-    const { redis, prefix } = limited.redis;
-    for (const rateClass of ["auth", "read"] as const)
-      await redis.set(`${prefix}:rate:${rateClass}:127.0.0.1`, RATE_POLICIES[rateClass].quota, "PX", 60_000);
-    expect((await signIn("a@example.test", "x", {}, limited)).status).toBe(429);
-    expect((await limited.ask({ url: "/ops/queues/api/queues" })).status).toBe(429);
+    const { redis, prefix } = strict.redis;
+    const keys = (["auth", "read"] as const).map((rateClass) => `${prefix}:rate:${rateClass}:127.0.0.1`);
+    for (const key of keys) await redis.set(key, 1_000_000, "PX", 60_000);
+    onTestFinished(async () => void (await redis.del(...keys)));
+    expect((await signIn("a@example.test", "x", {}, strict)).status).toBe(429);
+    expect((await strict.ask({ url: "/ops/queues/api/queues" })).status).toBe(429);
   });
 });
 
@@ -364,15 +369,14 @@ describe("the queues", () => {
   });
 
   test("are asked about only while somebody looks", async () => {
-    const quiet = await openGateway();
-    onTestFinished(() => quiet.close());
-    const { email } = await account("admin", quiet);
-    const cookie = cookieOf(await signIn(email, PASSWORD, {}, quiet));
+    const { cookie } = await operator();
+    const before = gateway.looks();
     for (const url of ["/ops/login", "/ops/queues", "/ops/queues/static/favicon.ico"])
-      await quiet.ask({ url, headers: { cookie } });
-    expect(quiet.looks()).toBe(0);
-    await quiet.ask({ url: "/ops/queues/api/queues", headers: { cookie } });
-    expect(quiet.looks()).toBe(1);
+      await look(cookie, url);
+    await look("");
+    expect(gateway.looks()).toBe(before);
+    await look(cookie);
+    expect(gateway.looks()).toBe(before + 1);
   });
 
   test("that are not there, and parameters that make no sense, are refused", async () => {

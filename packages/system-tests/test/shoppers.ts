@@ -29,12 +29,16 @@ export interface Told {
   readonly unknowns: Unknown[];
   /** How often each status was answered; 0 when the connection broke first. */
   readonly statuses: Record<number, number>;
-  /** Milliseconds that the slowest answer took beyond the wait that was asked for. */
-  slowestPastWait: number;
+  /** The answer that took longest beyond the wait that was asked for, in milliseconds, and what it was. */
+  slowest: { pastWaitMs: number; what: string };
 }
+
+const NOTHING_SLOW = { pastWaitMs: 0, what: "none" };
 
 export interface Shoppers {
   readonly told: Told;
+  /** As `goOn`, for processes that have just been started: how long they take to answer does not count yet. */
+  warmUp(endings: number): Promise<void>;
   /** Resolves after so many more endings were learned. Rejects when the shopping has broken down. */
   goOn(endings: number): Promise<void>;
   /** Resolves after so many more requests were refused or not answered: an outage has been felt. */
@@ -54,7 +58,7 @@ export interface ShoppersOptions {
 }
 
 export function startShoppers({ clients, chance, events, nextPerson, count }: ShoppersOptions): Shoppers {
-  const told: Told = { history: [], unknowns: [], statuses: {}, slowestPastWait: 0 };
+  const told: Told = { history: [], unknowns: [], statuses: {}, slowest: NOTHING_SLOW };
   let [stopped, chains, refusals] = [false, 0, 0];
 
   /** One try, timed. Null when there was no answer, or only that there is none now. */
@@ -64,9 +68,14 @@ export function startShoppers({ clients, chance, events, nextPerson, count }: Sh
   ): Promise<Answer | null> {
     const sentAt = performance.now();
     const answer = await send(chance.pick(clients)).catch(() => null);
-    const past = performance.now() - sentAt - waitSeconds * 1_000;
-    told.slowestPastWait = Math.max(told.slowestPastWait, past);
     const status = answer?.status ?? 0;
+    const pastWaitMs = Math.round(performance.now() - sentAt - waitSeconds * 1_000);
+    if (pastWaitMs > told.slowest.pastWaitMs) {
+      told.slowest = {
+        pastWaitMs,
+        what: `${status} after a wait of ${waitSeconds} s, at ${new Date().toISOString()}`,
+      };
+    }
     told.statuses[status] = (told.statuses[status] ?? 0) + 1;
     if (answer !== null && status !== 503) return answer;
     refusals += 1;
@@ -148,11 +157,17 @@ export function startShoppers({ clients, chance, events, nextPerson, count }: Sh
   const sees = (awaited: string, look: () => boolean) =>
     Promise.race([ended, until(awaited, look, HAPPENS_WITHIN_MS)]);
 
+  async function goOn(endings: number): Promise<void> {
+    const enough = told.history.length + endings;
+    await sees(`${endings} more endings`, () => told.history.length >= enough);
+  }
+
   return {
     told,
-    async goOn(endings) {
-      const enough = told.history.length + endings;
-      await sees(`${endings} more endings`, () => told.history.length >= enough);
+    goOn,
+    async warmUp(endings) {
+      await goOn(endings);
+      told.slowest = NOTHING_SLOW;
     },
     async feelOutage(more) {
       const enough = refusals + more;

@@ -22,7 +22,7 @@ const PEOPLE = 5_000 + 3_000 * KILLS;
 /** Endings between two faults, and after the last. */
 const ENDINGS = { min: 100, max: 400 };
 /** Refused or broken requests after which a dead store comes back: sometimes at once, sometimes after seconds. */
-const FELT = { min: 3, max: 50 * KILLS };
+const FELT = { min: 3, max: 30 * KILLS };
 /** Milliseconds of its file that Redis loses when its disk has lied. */
 const LOST_MS = 1_000;
 
@@ -125,6 +125,7 @@ test(`R3: stores die or forget ${faults().length} times under load: every answer
   const { clients } = system;
   const shoppers = startShoppers({ clients, chance, events, nextPerson, count: SHOPPERS });
   const { told } = shoppers;
+  await shoppers.warmUp(ENDINGS.max);
   const outages: Outage[] = [];
   const waits: number[] = [];
   for (const fault of faults()) {
@@ -135,7 +136,9 @@ test(`R3: stores die or forget ${faults().length} times under load: every answer
     const wait = await shoppers.probe(performance.now());
     waits.push(wait);
     outages.push({ from, to, overAt: Date.now() });
-    report(`R3 ${what}: gone for ${to - from} ms, all events decide again after ${Math.round(wait)} ms`);
+    report(
+      `R3 ${new Date(from).toISOString()} ${what}: gone for ${to - from} ms, all events decide again after ${Math.round(wait)} ms`,
+    );
   }
   await shoppers.goOn(2 * ENDINGS.max);
   await shoppers.stop();
@@ -143,12 +146,12 @@ test(`R3: stores die or forget ${faults().length} times under load: every answer
   await untilNothingIsUnderWay();
   report(`R3 nothing was under way ${Math.round(performance.now() - stoppedAt)} ms after the last request`);
 
-  const { history, unknowns, statuses, slowestPastWait } = told;
+  const { history, unknowns, statuses, slowest } = told;
   report(
     `R3 ${history.length} endings: ${JSON.stringify(tally(history.map(({ ending }) => wordOf(ending))))}`,
   );
   report(`R3 statuses: ${JSON.stringify(statuses)}, never answered: ${unknowns.length}`);
-  report(`R3 slowest answer: ${Math.round(slowestPastWait)} ms beyond its wait`);
+  report(`R3 slowest answer: ${slowest.pastWaitMs} ms beyond its wait, ${slowest.what}`);
   const lateness = await latenessOf(outages);
   for (const { what, holds, earliest, latest } of lateness) {
     report(`R3 ${holds} holds ended, ${what}: ${earliest} to ${latest} ms late`);
@@ -159,7 +162,7 @@ test(`R3: stores die or forget ${faults().length} times under load: every answer
   expect(ended).toEqual([]);
   expect(Object.keys(statuses).filter((status) => Number(status) >= 500 && status !== "503")).toEqual([]);
   expect(Math.max(...waits)).toBeLessThan(RECOVERED_WITHIN_MS);
-  expect(slowestPastWait).toBeLessThan(PAST_WAIT_MAX_MS);
+  expect(slowest.pastWaitMs).toBeLessThan(PAST_WAIT_MAX_MS);
   expect(lateness.flatMap(({ tooLate, tooEarly }) => [...tooLate, ...tooEarly])).toEqual([]);
   for (const { holds } of lateness) expect(holds).toBeGreaterThan(0);
   expect(history.length).toBeGreaterThan(outages.length * ENDINGS.min);

@@ -55,6 +55,8 @@ export async function runBlock({ stores, generator, jwtSecret }: Bench, wish: Bl
       const { answers, before, after } = await generator.press(pressure, read);
       const spent = spentBetween(before, after, answers.window.answered);
       const { answered } = answers.window;
+      const faults = await findFaults(database.pool, stores.eventId, answers);
+      if (faults.length > 0) faults.push(...lastWords(running));
       return {
         ...wish,
         answered,
@@ -65,7 +67,7 @@ export async function runBlock({ stores, generator, jwtSecret }: Bench, wish: Bl
         ...spent,
         commandsPerCommit: await commandsPerCommit(database.pool, stores.eventId),
         statuses: answers.statuses,
-        faults: await findFaults(database.pool, stores.eventId, answers),
+        faults,
       };
     } finally {
       await running.stop();
@@ -74,6 +76,9 @@ export async function runBlock({ stores, generator, jwtSecret }: Bench, wish: Bl
     await database.drop();
   }
 }
+
+const lastWords = ({ processes }: Running): string[] =>
+  [...processes].map(([name, { logs }]) => `${name} wrote last: ${logs.at(-1)}`);
 
 interface CpuReading {
   readonly machine: ReturnType<typeof machineMicros>;

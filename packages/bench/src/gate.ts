@@ -16,11 +16,12 @@ interface Rows {
 
 /** What is wrong, in words. Empty when all is well. */
 export async function findFaults(pool: pg.Pool, eventId: EventId, answers: Answers): Promise<string[]> {
-  const { sent, statuses, errors } = answers;
+  const { sent, statuses, errors, oddBody } = answers;
   const faults: string[] = [];
   const { "201": held = 0, ...others } = statuses;
   for (const [status, count] of Object.entries(others))
     faults.push(`${count} answers were ${status}, not 201`);
+  if (oddBody !== null) faults.push(`the first of them said ${oddBody}`);
   if (errors > 0) faults.push(`${errors} requests broke or were not answered in time`);
   if (held === 0) faults.push("nothing was answered");
   if (held !== sent) faults.push(`${sent} requests were sent, ${held} succeeded`);

@@ -28,6 +28,8 @@ export interface Answers {
   /** Requests sent, and how they were answered, warm-up and the last ones after the window included. */
   readonly sent: number;
   readonly statuses: Readonly<Record<string, number>>;
+  /** The body of the first answer that was no 201; null when there was none. */
+  readonly oddBody: string | null;
   /** Connections that broke, and requests that were not answered in time. */
   readonly errors: number;
   /** What was answered while the clock ran. */

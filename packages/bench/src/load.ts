@@ -45,6 +45,8 @@ async function press({ url, clients: connections, warmUpSeconds, seconds }: Pres
   const latencies = createHistogram();
   let sent = 0;
   let errors = 0;
+  let isOdd = false;
+  let oddBody: string | null = null;
   let answered = 0;
   let counting = false;
   let begun = 0;
@@ -75,6 +77,10 @@ async function press({ url, clients: connections, warmUpSeconds, seconds }: Pres
         connections,
         duration: DAY_SECONDS,
         timeout: ANSWER_TIMEOUT_SECONDS,
+        verifyBody: (body) => {
+          if (isOdd) oddBody ??= String(body);
+          return true;
+        },
         setupClient: (given) => {
           const client = given as Client;
           client.getRequestBuffer = nextRequest;
@@ -85,6 +91,7 @@ async function press({ url, clients: connections, warmUpSeconds, seconds }: Pres
     );
     cannon.on("response", (_client, status, _bytes, latencyMs) => {
       statuses[status] = (statuses[status] ?? 0) + 1;
+      isOdd = status !== 201; // its body comes next
       if (!counting) return;
       answered += 1;
       latencies.record(Math.max(1, Math.round(latencyMs * MICROS_PER_MS)));
@@ -99,6 +106,7 @@ async function press({ url, clients: connections, warmUpSeconds, seconds }: Pres
     sent,
     statuses,
     errors,
+    oddBody,
     window: {
       seconds: lasted / 1000,
       answered,

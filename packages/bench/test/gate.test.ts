@@ -26,6 +26,7 @@ const answers = (over: Partial<Answers> = {}): Answers => ({
   sent: SOLD,
   statuses: { "201": SOLD },
   errors: 0,
+  oddBody: null,
   window: { seconds: 1, answered: SOLD, meanMs: 1, p50Ms: 1, p99Ms: 1 },
   ...over,
 });
@@ -52,6 +53,7 @@ test.each([
 
 test.each([
   ["an answer was no 201", { statuses: { "201": SOLD - 1, "409": 1 } }, "1 answers were 409, not 201"],
+  ["an answer was no 201, and tells what it said", { oddBody: "{}" }, "the first of them said {}"],
   ["a request broke", { errors: 1 }, "1 requests broke or were not answered in time"],
   ["a request was not answered", { sent: SOLD + 1 }, "4 requests were sent, 3 succeeded"],
   ["nothing was answered", { sent: 0, statuses: {} }, "nothing was answered"],

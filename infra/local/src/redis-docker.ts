@@ -58,6 +58,11 @@ export async function stopContainer(dataDir: string): Promise<boolean> {
   }
 }
 
+/** Kills the data directory's container. Throws when none is running. */
+export async function killContainer(dataDir: string): Promise<void> {
+  await docker(["kill", containerName(dataDir)], COMMAND_MS);
+}
+
 function containerName(dataDir: string): string {
   return `holdfast-redis-${createHash("sha256").update(dataDir).digest("hex").slice(0, 12)}`;
 }

@@ -5,7 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { messageOf } from "./message-of.ts";
 import { isListening, LOOPBACK, pickPort } from "./ports.ts";
-import { commandLine, endProcess, isAlive, processIdentity } from "./process.ts";
+import { commandLine, endProcess, isAlive, processIdentity, signalProcess } from "./process.ts";
 import {
   canFetchPackages,
   fetchedRedis,
@@ -14,7 +14,7 @@ import {
   redisEnvironment,
   redisOnPath,
 } from "./redis-binary.ts";
-import { dockerAnswers, startContainer, stopContainer } from "./redis-docker.ts";
+import { dockerAnswers, killContainer, startContainer, stopContainer } from "./redis-docker.ts";
 import { startServerProcess } from "./server-process.ts";
 import { readState, updateState } from "./state.ts";
 import type { OpenedStore } from "./store-keeper.ts";
@@ -29,6 +29,8 @@ const PROBE_TIMEOUT_MS = 1_000;
 export interface RedisServer extends OpenedStore {
   /** Undefined when it runs in a container. */
   pid: number | undefined;
+  /** Ends it without a warning, for those who want to see what survives that. */
+  kill(): Promise<void>;
 }
 
 interface Place extends StorePlace {
@@ -162,6 +164,7 @@ async function startInDocker(place: Place): Promise<RedisServer> {
     pid: undefined,
     source: "Redis in Docker",
     isUp: () => isListening(port),
+    kill: () => killContainer(place.dataDir),
     stop: async () => {
       await stopContainer(place.dataDir);
     },
@@ -175,6 +178,7 @@ function serverOn(place: Place, pid: number, port: number, source: string): Redi
     pid,
     source,
     isUp: () => identity !== undefined && isAlive(pid, identity),
+    kill: async () => signalProcess(pid, "SIGKILL"),
     stop: () => stopServer(pid, place.directory),
   };
 }

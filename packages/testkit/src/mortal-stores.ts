@@ -72,8 +72,7 @@ export async function openMortalStores(): Promise<MortalStores> {
       await untilDown(postgres);
     },
     async killRedis() {
-      if (redis.pid === undefined) throw new Error("a Redis in a container cannot be killed here");
-      process.kill(redis.pid, "SIGKILL");
+      await redis.kill();
       await untilDown(redis);
       appendOnly.died();
     },

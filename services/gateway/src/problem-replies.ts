@@ -63,6 +63,7 @@ const GONE_CODES = new Set([
   "ETIMEDOUT",
   "EAI_AGAIN",
   "ENOENT",
+  "25006", // a database that takes no writes: it has become a replica
 ]);
 /** PostgreSQL's classes: connection lost, no resources, cancelled or shutting down, I/O. And serialization trouble. */
 const GONE_SQL_CLASSES = new Set(["08", "53", "57", "58", "40", "55"]);

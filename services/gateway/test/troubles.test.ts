@@ -24,6 +24,7 @@ describe("faults", () => {
     ["a database that is shutting down", coded("57P01")],
     ["a database without room for connections", coded("53300")],
     ["a database without disk", coded("53100")],
+    ["a database that has become a replica", coded("25006")],
     ["a statement that took too long", coded("57014")],
     ["a lost connection", new Error("Connection terminated unexpectedly")],
     ["a pool that has none left", new Error("timeout exceeded when trying to connect")],

@@ -1,13 +1,15 @@
 // R3: Redis and PostgreSQL die under load and come back, and Redis forgets: what was answered stands, and the rest
 // goes on within seconds. `STORE_KILLS=10` for the long form, `SEED=…` to choose the same moments again.
 import { randomInt } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import type { EventId } from "@holdfast/domain";
 import { type MortalStores, openMortalStores, type PostgresDeath, until } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { at, queueOf, report, tally } from "./crowd.ts";
 import { wordOf } from "./endings.ts";
 import { contradictionsOf } from "./history.ts";
 import { checkInvariants } from "./invariants.ts";
-import { createEvent, createPeople } from "./population.ts";
+import { createEvent, createPeople, type MadeEvent } from "./population.ts";
 import { chanceOf } from "./random.ts";
 import { startShoppers } from "./shoppers.ts";
 import { START_TIMEOUT_MS, type System, startSystemOn } from "./system.ts";
@@ -69,11 +71,12 @@ afterAll(async () => {
   await stores?.close();
 }, START_TIMEOUT_MS);
 
-type Fault = (feelOutage: () => Promise<void>) => Promise<string>;
+/** Does its harm, and says what it was. A store that dies stays away until `meanwhile` is over. */
+type Fault = (meanwhile: () => Promise<void>) => Promise<string>;
 
-const redisDies: Fault = async (feelOutage) => {
+const redisDies: Fault = async (meanwhile) => {
   await stores.killRedis();
-  await feelOutage();
+  await meanwhile();
   await stores.reviveRedis();
   return "Redis killed";
 };
@@ -92,9 +95,9 @@ const redisIsEmptied: Fault = async () => {
 };
 const postgresDies =
   (death: PostgresDeath): Fault =>
-  async (feelOutage) => {
+  async (meanwhile) => {
     await stores.killPostgres(death);
-    await feelOutage();
+    await meanwhile();
     await stores.revivePostgres();
     return `PostgreSQL ${death}`;
   };
@@ -168,27 +171,52 @@ test(`R3: stores die or forget ${faults().length} times under load: every answer
   expect(history.length).toBeGreaterThan(outages.length * ENDINGS.min);
 });
 
-test("R3: Redis dies while nobody wants anything: the first command after its return comes within 5 s", {
+test("R3: a store dies while nobody wants anything: a hold that was due meanwhile ends in time, a first command is decided within 5 s", {
   timeout: DRILL_TIMEOUT_MS,
 }, async () => {
   const nextPerson = queueOf(await createPeople(system.pool, PEOPLE));
-  const event = await createEvent(system.pool, { capacity: PEOPLE, holdSeconds: 1 });
-  const { clients } = system;
-  const visitor = startShoppers({ clients, chance: chanceOf(SEED), events: [event], nextPerson, count: 0 });
+  const [kept, asked] = await Promise.all(
+    [10, 11].map((inDays) => createEvent(system.pool, { capacity: PEOPLE, holdSeconds: 1, inDays })),
+  );
+  const visitorOf = (event: MadeEvent | undefined) =>
+    startShoppers({
+      clients: system.clients,
+      chance: chanceOf(SEED),
+      events: event === undefined ? [] : [event],
+      nextPerson,
+      count: 0,
+    });
+  // Two events: a command in the one must not end the hold in the other.
+  const [holder, visitor] = [visitorOf(kept), visitorOf(asked)];
+  const outages: Outage[] = [];
   const waits: number[] = [];
   for (let i = 0; i < KILLS; i += 1) {
     await untilNothingIsUnderWay();
-    await stores.killRedis();
-    await stores.reviveRedis();
+    await holder.probe(performance.now());
+    const due = await lastDeadline();
+    const fault = i % 2 === 0 ? redisDies : postgresDies("SIGKILL");
+    const from = Date.now();
+    await fault(() => pause(Math.max(0, due - Date.now())));
+    const to = Date.now();
     waits.push(await visitor.probe(performance.now()));
+    outages.push({ from, to, overAt: Date.now() });
   }
-  await visitor.stop();
+  await Promise.all([holder.stop(), visitor.stop()]);
   await untilNothingIsUnderWay();
+  const [late] = await latenessOf(outages, kept?.eventId);
   report(`R3 quiet: decided again after ${waits.map(Math.round).join(", ")} ms`);
+  report(`R3 quiet: ${late?.holds} holds ended ${late?.earliest} to ${late?.latest} ms after it`);
   expect(await checkInvariants(system.pool)).toEqual([]);
   expect(ended).toEqual([]);
   for (const wait of waits) expect(wait).toBeLessThan(RECOVERED_WITHIN_MS);
+  expect(late).toMatchObject({ holds: KILLS, tooLate: [], tooEarly: [] });
 });
+
+/** By the database's clock, which on this machine is everybody's. */
+async function lastDeadline(): Promise<number> {
+  const { rows } = await system.pool.query<{ due: Date }>("SELECT max(expires_at) AS due FROM reservations");
+  return rows[0]?.due.getTime() ?? Number.NaN;
+}
 
 /** No promise, no job, no hold. */
 async function untilNothingIsUnderWay(): Promise<void> {
@@ -224,17 +252,18 @@ interface Lateness {
 
 const GROUPS = ["due while a store was gone", "made or due around an outage", "undisturbed"] as const;
 
-/** How late all holds ended that ended by their deadline. */
-async function latenessOf(outages: readonly Outage[]): Promise<Lateness[]> {
+/** How late all holds ended, or those of one event, that ended by their deadline. */
+async function latenessOf(outages: readonly Outage[], eventId: EventId | null = null): Promise<Lateness[]> {
   const { rows } = await system.pool.query<HoldRow>(
     `SELECT r.id, ms(r.created_at) AS made, ms(r.expires_at) AS due, ms(r.ended_at) AS ended, (
         SELECT coalesce(max(ms(o.finished_at) - ms(o.submitted_at)), 0) FROM outcomes o
         WHERE o.event_id = r.event_id AND o.finished_at BETWEEN r.expires_at AND r.ended_at
       ) AS age
-    FROM reservations r WHERE r.end_reason = 'deadline'`.replaceAll(
+    FROM reservations r WHERE r.end_reason = 'deadline' AND ($1::text IS NULL OR r.event_id = $1)`.replaceAll(
       /ms\(([a-z_.]+)\)/g,
       "(date_part('epoch', $1) * 1000)",
     ),
+    [eventId],
   );
   const judged = rows.map((hold) => judge(hold, outages));
   return GROUPS.map((what) => {

@@ -53,7 +53,7 @@ to_image "$stores_root" "$redis_image" 'WORKDIR /data' 'VOLUME /data' 'EXPOSE 63
 cp --recursive "$postgres_binaries" "$stores_root/opt/postgresql"
 install --mode=755 infra/docker/local-postgres-entrypoint.sh "$stores_root/usr/local/bin/docker-entrypoint.sh"
 chroot "$stores_root" useradd --system --uid 999 --home-dir /var/lib/postgresql postgres
-install -d --owner=999 --group=999 --mode=1777 "$stores_root/var/lib/postgresql" "$stores_root/var/run/postgresql"
+install -d --owner=999 --group=999 --mode=1777 "$stores_root/var/lib/postgresql" "$stores_root/run/postgresql"
 to_image "$stores_root" "$postgres_image" 'ENV PATH=/opt/postgresql/bin:/usr/lib/postgresql/17/bin:/usr/local/bin:/usr/bin:/bin' \
   'ENV PGDATA=/var/lib/postgresql/18/docker' 'VOLUME /var/lib/postgresql' 'EXPOSE 5432' \
   'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["postgres"]'

@@ -5,6 +5,10 @@ import { promisify } from "node:util";
 import { LOOPBACK } from "./ports.ts";
 import { REDIS_IMAGE } from "./store-settings.ts";
 
+/** Where the container has the store's directory. */
+export const CONTAINER_DIR = "/data";
+/** What is told of a container that ended by itself. */
+const LAST_LINES = 5;
 const PROBE_MS = 2_000;
 const PULL_MS = 60_000;
 const COMMAND_MS = 15_000;
@@ -38,20 +42,28 @@ export async function startContainer(
     process.getuid === undefined ? [] : ["--user", `${process.getuid()}:${process.getgid?.() ?? 0}`];
   await docker(
     [
-      ...["run", "--detach", "--rm", "--name", name, "--volume", `${directory}:/data`, ...user],
+      ...["run", "--detach", "--name", name, "--volume", `${directory}:${CONTAINER_DIR}`, ...user],
       ...["--publish", `${LOOPBACK}:${port}:${port}`],
-      // What the written configuration says of this machine's addresses and paths is not so in the container.
-      ...[REDIS_IMAGE, "redis-server", "/data/redis.conf", "--bind", "*", "--dir", "/data", "--pidfile", ""],
+      ...[REDIS_IMAGE, "redis-server", `${CONTAINER_DIR}/redis.conf`],
     ],
     COMMAND_MS,
   );
 }
 
-/** Stops the data directory's container. Returns whether one was running. */
+/** Why the container has ended; undefined while it runs. */
+export async function containerEnd(dataDir: string): Promise<string | undefined> {
+  const name = containerName(dataDir);
+  const status = await docker(["inspect", "--format", "{{.State.Status}}", name], COMMAND_MS);
+  if (status !== "exited" && status !== "dead") return undefined;
+  return `its container ended:\n${await docker(["logs", "--tail", String(LAST_LINES), name], COMMAND_MS)}`;
+}
+
+/** Stops and removes the data directory's container. Returns whether there was one. */
 export async function stopContainer(dataDir: string): Promise<boolean> {
   const name = containerName(dataDir);
   try {
-    await docker(["stop", "--time", "3", name], COMMAND_MS);
+    await docker(["stop", "-t", "3", name], COMMAND_MS);
+    await docker(["rm", "--force", name], COMMAND_MS);
     return true;
   } catch {
     return false;

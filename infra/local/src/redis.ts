@@ -14,7 +14,14 @@ import {
   redisEnvironment,
   redisOnPath,
 } from "./redis-binary.ts";
-import { dockerAnswers, killContainer, startContainer, stopContainer } from "./redis-docker.ts";
+import {
+  CONTAINER_DIR,
+  containerEnd,
+  dockerAnswers,
+  killContainer,
+  startContainer,
+  stopContainer,
+} from "./redis-docker.ts";
 import { startServerProcess } from "./server-process.ts";
 import { readState, updateState } from "./state.ts";
 import type { OpenedStore } from "./store-keeper.ts";
@@ -65,7 +72,7 @@ export async function stopLeftoverRedis(dataDir: string): Promise<boolean> {
 export function runningRedis(dataDir: string): { pid: number; port: number } | undefined {
   const directory = join(dataDir, "redis");
   const pid = Number(readText(pidFile(directory)));
-  const port = Number(/^port (\d+)$/m.exec(readText(configFile(directory)))?.[1]);
+  const port = Number(/^port "?(\d+)"?$/m.exec(readText(configFile(directory)))?.[1]);
   if (!Number.isInteger(pid) || pid <= 0 || !Number.isInteger(port) || !isAlive(pid)) return undefined;
   return /redis-server|valkey-server|redis-check-rdb/.test(commandLine(pid)) ? { pid, port } : undefined;
 }
@@ -126,7 +133,11 @@ async function startProgram(place: Place, program: RedisProgram): Promise<RedisS
   for (;;) {
     place.signal.throwIfAborted();
     const port = place.port ?? (await pickPort(remembered));
-    writeConfig(place, port);
+    writeConfig(place, port, {
+      bind: LOOPBACK,
+      dir: place.directory,
+      pidfile: pidFile(place.directory),
+    });
     const { child, ended, said } = startServerProcess(
       program.path,
       [configFile(place.directory)],
@@ -151,9 +162,11 @@ async function startProgram(place: Place, program: RedisProgram): Promise<RedisS
 
 async function startInDocker(place: Place): Promise<RedisServer> {
   const port = place.port ?? (await pickPort(readState(place.dataDir).redisPort));
-  writeConfig(place, port);
+  writeConfig(place, port, { bind: "*", dir: CONTAINER_DIR });
   await startContainer(place.dataDir, place.directory, port, place.log, place.signal);
-  const failure = await untilAnswers(port, place, () => (place.signal.aborted ? "stopped" : undefined));
+  const failure = await untilAnswers(port, place, async () =>
+    place.signal.aborted ? "stopped" : await containerEnd(place.dataDir),
+  );
   if (failure !== undefined) {
     await stopContainer(place.dataDir);
     throw new Error(failure);
@@ -183,31 +196,23 @@ function serverOn(place: Place, pid: number, port: number, source: string): Redi
   };
 }
 
-function writeConfig(place: Place, port: number): void {
-  const inContainerToo = [
-    `port ${port}`,
-    `requirepass ${place.password}`,
-    ...Object.entries(REDIS_SETTINGS).map(([name, value]) => `${name} ${value === "" ? '""' : value}`),
-    "daemonize no",
-  ];
-  const here = [
-    `bind ${LOOPBACK}`,
-    `dir ${JSON.stringify(place.directory)}`,
-    `pidfile ${JSON.stringify(pidFile(place.directory))}`,
-  ];
+/** `where` is what is not the same on this machine and in a container. */
+function writeConfig(place: Place, port: number, where: Record<string, string>): void {
+  const settings = { port, requirepass: place.password, ...REDIS_SETTINGS, daemonize: "no", ...where };
+  const lines = Object.entries(settings).map(([name, value]) => `${name} ${JSON.stringify(String(value))}`);
   rmSync(configFile(place.directory), { force: true });
-  writeFileSync(configFile(place.directory), `${[...inContainerToo, ...here].join("\n")}\n`, { mode: 0o600 });
+  writeFileSync(configFile(place.directory), `${lines.join("\n")}\n`, { mode: 0o600 });
 }
 
 /** Waits for our server's answer. Returns what went wrong: `gaveUp()`'s reason, or that it took too long. */
 async function untilAnswers(
   port: number,
   place: Place,
-  gaveUp: () => string | undefined,
+  gaveUp: () => string | undefined | Promise<string | undefined>,
 ): Promise<string | undefined> {
   const deadline = performance.now() + READY_MS;
   for (;;) {
-    const reason = gaveUp();
+    const reason = await gaveUp();
     if (reason !== undefined) return reason;
     if (await answers(port, place.password)) return undefined;
     if (performance.now() > deadline) return `no answer within ${READY_MS / 1_000} s`;

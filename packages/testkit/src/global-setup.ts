@@ -12,6 +12,7 @@ import {
   stopLeftoverStores,
 } from "@holdfast/local/stores";
 import type { TestProject } from "vitest/node";
+import { containStores } from "./containers.ts";
 import { createDatabase, databaseName, dropDatabase, withDatabase } from "./database.ts";
 import "./provided.ts";
 
@@ -57,29 +58,38 @@ interface TestStores {
   close(): Promise<void>;
 }
 
-/** In this order: given by URL → local binaries in a private directory that goes with the run. */
+/** In this order: given by URL → containers, where Docker answers → local binaries in a private directory. */
 async function resolveStores(): Promise<TestStores> {
+  // What the product would use is not what tests may write to.
+  const given = { postgres: process.env["TEST_DATABASE_URL"], redis: process.env["TEST_REDIS_URL"] };
+  await removeLeftovers();
+  const contained = await containStores({ postgres: !given.postgres, redis: !given.redis }, process.env, say);
+  const dataDir = mkdtempSync(join(tmpdir(), DATA_DIR_PREFIX));
+  const close = async (): Promise<void> => {
+    await contained.close();
+    removeDataDir(dataDir);
+  };
   const env = {
     ...process.env,
-    // What the product would use is not what tests may write to.
-    DATABASE_URL: process.env["TEST_DATABASE_URL"],
-    REDIS_URL: process.env["TEST_REDIS_URL"],
+    DATABASE_URL: given.postgres || contained.postgres?.url,
+    REDIS_URL: given.redis || contained.redis?.url,
   };
-  await removeLeftovers();
-  const dataDir = mkdtempSync(join(tmpdir(), DATA_DIR_PREFIX));
   try {
     // A fetched Redis program is kept with the repository, so that only the first run fetches it.
     const stores = await openStores({ dataDir, cacheDir: prepareDataDir(dataDirFrom(env)), env, log: say });
     return {
-      ...stores,
-      given: (env.DATABASE_URL ?? "") !== "",
+      databaseUrl: stores.databaseUrl,
+      redisUrl: stores.redisUrl,
+      postgresSource: contained.postgres?.source ?? stores.postgresSource,
+      redisSource: contained.redis?.source ?? stores.redisSource,
+      given: (given.postgres ?? "") !== "",
       close: async () => {
         await stores.stop();
-        removeDataDir(dataDir);
+        await close();
       },
     };
   } catch (error) {
-    removeDataDir(dataDir);
+    await close();
     throw error;
   }
 }

@@ -26,7 +26,7 @@ const CONFIGS: Record<string, z.ZodType> = {
   "reservation-worker": ReservationWorkerConfig,
 };
 
-describe("the composed system", () => {
+describe("R6: the composed system", () => {
   const system = read("infra/docker/system.yml");
   const containers = blocksOf(system.slice(system.indexOf("\nservices:"), system.indexOf("\nvolumes:")));
   const container = (name: string): string => containers.get(name) ?? "";
@@ -81,7 +81,7 @@ describe("the composed system", () => {
   });
 });
 
-test("the image is built from the manifests of all packages of the workspace", () => {
+test("R6: the image is built from the manifests of all packages of the workspace", () => {
   const copied = [...read("Dockerfile").matchAll(/^COPY (\S+\/package\.json) /gm)].map(([, path]) => path);
   const present = globSync("{services,packages,infra}/*/package.json", { cwd: REPOSITORY });
   expect(copied.toSorted()).toEqual(present.toSorted());

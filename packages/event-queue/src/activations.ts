@@ -111,7 +111,8 @@ export interface DrainSlots {
   readonly prefix: string;
   /** Events that this process drains side by side. */
   readonly concurrency: number;
-  readonly drain: (eventId: EventId) => Promise<void>;
+  /** `deep`: it takes its turn as a deep event, after others. */
+  readonly drain: (eventId: EventId, deep: boolean) => Promise<void>;
   readonly onError: (error: Error) => void;
 }
 
@@ -119,7 +120,7 @@ export interface DrainSlots {
 export function startDrainSlots({ redis, prefix, concurrency, drain, onError }: DrainSlots): Worker {
   const worker = new Worker<{ eventId: EventId }>(
     ACTIVATIONS,
-    (job: Job<{ eventId: EventId }>) => drain(job.data.eventId),
+    (job: Job<{ eventId: EventId }>) => drain(job.data.eventId, job.priority === AFTER_OTHERS),
     {
       connection: redis,
       prefix,

@@ -17,17 +17,22 @@ afterAll(async () => {
   await redis.close();
 });
 
-/** Takes `turns` turns, one at a time, and gives back whose they were. `during` is called in the first one. */
+/** Those who took their last turns as deep events. */
+const asDeep = new Set<EventId>();
+
+/** Takes `count` turns, one at a time, and gives back whose they were. `during` is called in the first one. */
 async function turns(count: number, during: () => Promise<void> = async () => undefined): Promise<EventId[]> {
   const connection = openPatientRedis({ url: redis.url, name: "test-slots", onError: () => undefined });
   onTestFinished(() => connection.disconnect());
   const taken: EventId[] = [];
+  asDeep.clear();
   const slots = startDrainSlots({
     redis: connection,
     prefix: redis.prefix,
     concurrency: 1,
     onError: () => undefined,
-    drain: async (eventId) => {
+    drain: async (eventId, deep) => {
+      if (deep) asDeep.add(eventId);
       if (taken.push(eventId) === 1) await during();
     },
   });
@@ -59,6 +64,7 @@ test("R4: deep events take their turns after calm ones that came later, and amon
   expect(await crowd.activations.waiting()).toBe(4);
   expect(await crowd.activations.missing([first, calm])).toEqual([]);
   expect(await turns(4)).toEqual([calm, calmToo, first, second]);
+  expect(asDeep).toEqual(new Set([first, second]));
 });
 
 test("R4: an event that is signalled as deep during its turn gets its next one after the calm ones", async () => {
@@ -81,6 +87,7 @@ test("R4: calm events do not keep a deep one waiting for ever: the one that wait
   await waited(old, DEEP_WAIT_MS);
   await crowd.activations.hurry();
   expect(await turns(3)).toEqual([old, calm, young]);
+  expect(asDeep).toEqual(new Set([young])); // who was hurried waits for no other deep one either
 });
 
 test("R4: without calm events nobody is hurried: deep ones take their turns anyway", async () => {

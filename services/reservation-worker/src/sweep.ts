@@ -119,6 +119,8 @@ async function activateForgotten(
       await redis.srem(busyEventsKey(prefix), eventId);
       continue;
     }
+    // Seen once, it may only have been between two drains, or just added to.
+    if ((await activations.missing([eventId])).length === 0) continue;
     log.warn({ eventId, waiting, active }, "an event had jobs and no activation");
     await activations.signal(eventId);
     activated += 1;

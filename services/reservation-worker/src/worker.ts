@@ -32,9 +32,12 @@ import { drain } from "./drain.ts";
 import { createWorkerMetrics, type WorkerMetrics } from "./metrics.ts";
 import { createSolitude } from "./solitude.ts";
 import { SWEEP_EVERY_MS, type SweepDeps, sweepOnce } from "./sweep.ts";
+import { createTurnstile } from "./turnstile.ts";
 
 /** Milliseconds for which the answer to "do other events wait?" is believed. */
 const CROWD_BELIEVED_MS = 50;
+/** Deep events that one process drains side by side: more do not finish earlier, and everybody else waits for them. */
+const DEEP_DRAINS_MAX = 4;
 /** Connections for sweeps and readiness; batches have their own pool, one connection for each drain. */
 const SWEEP_CONNECTIONS = 4;
 
@@ -104,6 +107,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   const solitude = createSolitude();
   const running = new Map<EventId, { ended: Promise<void>; stop: AbortController }>();
   const crowd = watchCrowd(activations, onError);
+  const turnstile = createTurnstile(DEEP_DRAINS_MAX);
 
   /** One drain for each event in a process: a second activation ends the first drain before it begins. */
   async function drainAlone(eventId: EventId): Promise<void> {
@@ -122,7 +126,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       activate: async (id) => activations.signal(id, await depthOf(redis, prefix, id)),
       publish: (gateway, replies) => publishReplies(redis, prefix, gateway, replies),
       followUp,
-      crowded: crowd,
+      crowded: () => crowd() || turnstile.waiting > 0,
       stopping: AbortSignal.any([stopping.signal, stop.signal]),
       monotonicMs: () => performance.now(),
       metrics,
@@ -142,7 +146,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
     redis: patient,
     prefix,
     concurrency: drainSlots,
-    drain: drainAlone,
+    drain: (eventId, deep) => (deep ? turnstile.pass(() => drainAlone(eventId)) : drainAlone(eventId)),
     onError,
   });
   slots.on("failed", (_job, error) => onLetGo(error));

@@ -161,6 +161,9 @@ export function gate(): Gate {
   return { passed, open: () => open() };
 }
 
+/** Lets everything that can go on go on. */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** A pool whose clients' statements, from the one of that name on, wait as if the process froze there. */
 export function freezingPool(pool: pg.Pool, statement: string, frozen: Gate, reached: () => void): pg.Pool {
   let isFrozen = false;

@@ -1,7 +1,7 @@
 // Who works alone in a process works alone, and nobody waits for ever.
 import { expect, test } from "vitest";
 import { createSolitude } from "../src/solitude.ts";
-import { gate } from "./drain-under-test.ts";
+import { gate, settle } from "./drain-under-test.ts";
 
 /** Work that notes when it begins and ends, and ends when the test says so. */
 function works(log: string[]) {
@@ -16,9 +16,6 @@ function works(log: string[]) {
     return { work, end: end.open };
   };
 }
-
-/** Lets everything that can go on go on. */
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("work runs side by side, and gives its result or its error to who asked", async () => {
   const log: string[] = [];

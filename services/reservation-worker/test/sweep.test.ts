@@ -91,6 +91,19 @@ test("where all is well there is nothing to find", async () => {
   expect(await sweep()).toEqual(NOTHING);
 });
 
+test("an event whose activation only was not there at the first look is left alone", async () => {
+  const { eventId, users } = await anEvent(1);
+  await sendEach(
+    stores.crowd,
+    users.map((user) => reserve(eventId, user)),
+  );
+  let looks = 0;
+  const missing = async (events: readonly EventId[]): Promise<EventId[]> =>
+    ++looks === 1 ? [...events] : [];
+  expect(await sweep({ ...stores.crowd.activations, missing })).toEqual(NOTHING);
+  expect(looks).toBe(2);
+});
+
 test("an event with jobs, waiting or in a dead hand, and no activation is activated; one without jobs forgotten", async () => {
   const [waiting, inHand, done] = await Promise.all([anEvent(1), anEvent(1), anEvent(0)]);
   for (const { eventId, users } of [waiting, inHand])

@@ -27,8 +27,8 @@ export type Enqueued =
 export interface Producer {
   /** Never rejects. */
   enqueue(command: Command): Promise<Enqueued>;
-  /** Would the door refuse this command now, because too many wait? */
-  isFull(command: Command): Promise<boolean>;
+  /** Would the door refuse this command now, because too many wait? At once, unless a deep queue is looked at again. */
+  isFull(command: Command): boolean | Promise<boolean>;
 }
 
 interface AddingRedis {
@@ -136,26 +136,30 @@ export function openProducer(options: ProducerOptions): Producer {
     lane.depthReadAt = monotonicMs();
   }
 
-  async function isFull({ eventId, type }: Command): Promise<boolean> {
+  function isFull({ eventId, type }: Command): boolean | Promise<boolean> {
     const lane = lanes.get(eventId);
     if (lane === undefined) return false; // nothing known of a deep queue
     const room = QUEUE_DEPTH_MAX * (servesRunningHold(type) ? RUNNING_HOLD_DEPTH_FACTOR : 1);
-    if (lane.depth >= room && !lane.sending && monotonicMs() - lane.depthReadAt > DEPTH_BELIEVED_MS) {
-      await readDepth(eventId, lane).catch(onError);
-    }
-    return lane.depth + lane.pending.length >= room;
+    const isOver = (): boolean => lane.depth + lane.pending.length >= room;
+    const isBelieved =
+      lane.depth < room || lane.sending || monotonicMs() - lane.depthReadAt <= DEPTH_BELIEVED_MS;
+    return isBelieved ? isOver() : readDepth(eventId, lane).catch(onError).then(isOver);
+  }
+
+  function push(command: Command, full: boolean): Promise<Enqueued> {
+    return new Promise((settle) => {
+      if (full) return settle({ kind: "full" });
+      const lane = laneOf(command.eventId);
+      lane.pending.push({ command, settle });
+      if (!lane.sending) send(command.eventId, lane).catch(onError);
+    });
   }
 
   return {
     isFull,
-    async enqueue(command) {
-      if (await isFull(command)) return { kind: "full" };
-      const { eventId } = command;
-      const lane = laneOf(eventId);
-      return new Promise<Enqueued>((settle) => {
-        lane.pending.push({ command, settle });
-        if (!lane.sending) send(eventId, lane).catch(onError);
-      });
+    enqueue(command) {
+      const full = isFull(command);
+      return typeof full === "boolean" ? push(command, full) : full.then((answer) => push(command, answer));
     },
   };
 }

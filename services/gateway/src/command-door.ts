@@ -13,7 +13,6 @@ import { type CommandName, nameCommand } from "./idempotency.ts";
 import type { Identity } from "./identity.ts";
 import type { JsonObject } from "./json-body.ts";
 import type { GatewayMetrics } from "./metrics.ts";
-import type { Origins } from "./origins.ts";
 import { COMMAND_WAIT_SECONDS_DEFAULT, COMMAND_WAIT_SECONDS_MAX, readPreference } from "./prefer.ts";
 import { replyProblem } from "./problem-replies.ts";
 import { later, unauthenticated } from "./refused.ts";
@@ -23,7 +22,6 @@ export interface CommandDoorDeps {
   readonly commands: Commands;
   readonly metrics: Pick<GatewayMetrics, "answered">;
   readonly now: () => EpochMs;
-  readonly origins: Origins;
 }
 
 export interface CommandAsked {
@@ -51,7 +49,7 @@ export function frameCommand(
 
 /** Submits a command and answers with its outcome, or with 202 when that takes longer than the client waits. */
 export async function answerCommand(
-  { commands, metrics, origins }: CommandDoorDeps,
+  { commands, metrics }: CommandDoorDeps,
   command: Command,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -82,7 +80,6 @@ export async function answerCommand(
     reply.header("retry-after", submitted.retryAfterSeconds);
     return replyAccepted(submitted.record, request, reply);
   }
-  origins.learn(submitted.outcome);
   if (submitted.replayed) reply.header("idempotent-replayed", "true");
   return replyOutcome(submitted.outcome, request, reply, succeeded);
 }

@@ -1,77 +1,55 @@
-// What never changes about events and reservations, remembered: so that the hot path asks the database nothing.
-// Only what exists is remembered; what does not exist yet may exist in a moment.
+// Whose an event or a reservation is. That never changes, and decides who may ask what of it. Read from the primary:
+// what was made a moment ago is asked for next.
 import { findReservationOrigins, organizersOf, type Queryable, type ReservationOrigin } from "@holdfast/db";
-import type { EventId, Outcome, ReservationId, UserId } from "@holdfast/domain";
+import type { EventId, ReservationId, UserId } from "@holdfast/domain";
 import { forgetOldest } from "./bounded.ts";
 import { coalesce } from "./coalesce.ts";
 
-export const ORIGINS_REMEMBERED_MAX = 100_000;
+export const EVENTS_REMEMBERED_MAX = 100_000;
 /** Rows that one coalesced statement reads. */
 export const ORIGINS_PER_STATEMENT_MAX = 500;
 
-export class Origins {
-  readonly #organizers: Memory<EventId, UserId>;
-  readonly #reservations: Memory<ReservationId, ReservationOrigin>;
-
-  constructor(db: Queryable, max: number = ORIGINS_REMEMBERED_MAX) {
-    this.#organizers = new Memory((ids) => organizersOf(db, ids), max);
-    this.#reservations = new Memory((ids) => findReservationOrigins(db, ids), max);
-  }
-
-  /** Who organizes the event; null when there is no such event. */
-  organizerOf(id: EventId): UserId | Promise<UserId | null> {
-    return this.#organizers.get(id);
-  }
-
-  /** Null when there is no such reservation. */
-  ofReservation(id: ReservationId): ReservationOrigin | Promise<ReservationOrigin | null> {
-    return this.#reservations.get(id);
-  }
-
-  /** Remembers the reservation that an outcome tells of: who just reserved buys next. */
-  learn(outcome: Outcome): void {
-    if (outcome.status !== "succeeded" || outcome.reservation === null) return;
-    const { id, eventId, userId } = outcome.reservation;
-    this.#reservations.learn(id, { eventId, userId });
-  }
-}
-
 /**
- * Remembers what was found or learned, at most `max` of it, and forgets first what was learned first. Asks once for
- * what many ask at once, and in one statement for what is asked while another is under way.
+ * Remembers events: there are few, and many ask for each. Only what exists is remembered; what does not exist yet may
+ * exist in a moment. Reservations are asked for once or twice: to remember every one would cost more than to ask.
  */
-class Memory<Id, Found> {
-  readonly #known = new Map<Id, Found>();
-  readonly #asked = new Map<Id, Promise<Found | null>>();
-  readonly #find: (id: Id) => Promise<Found | null>;
+export class Origins {
+  readonly #organizers = new Map<EventId, UserId>();
+  readonly #findOrganizer: (id: EventId) => Promise<UserId | null>;
+  readonly #findReservation: (id: ReservationId) => Promise<ReservationOrigin | null>;
   readonly #max: number;
 
-  constructor(findAll: (ids: readonly Id[]) => Promise<ReadonlyMap<Id, Found>>, max: number) {
-    this.#find = coalesce(async (ids: readonly Id[]) => {
-      const found = await findAll(ids);
-      return ids.map((id) => found.get(id) ?? null);
-    }, ORIGINS_PER_STATEMENT_MAX);
+  constructor(db: Queryable, max: number = EVENTS_REMEMBERED_MAX) {
+    this.#findOrganizer = findTogether((ids) => organizersOf(db, ids));
+    this.#findReservation = findTogether((ids) => findReservationOrigins(db, ids));
     this.#max = max;
   }
 
-  /** At once when it is known: the hot path waits for nothing. */
-  get(id: Id): Found | Promise<Found | null> {
-    return this.#known.get(id) ?? this.#asked.get(id) ?? this.#ask(id);
+  /** Who organizes the event; null when there is no such event. At once when it is known: most wait for nothing. */
+  organizerOf(id: EventId): UserId | Promise<UserId | null> {
+    return this.#organizers.get(id) ?? this.#askForOrganizer(id);
   }
 
-  learn(id: Id, found: Found): void {
-    this.#known.set(id, found);
-    forgetOldest(this.#known, this.#max);
+  /** Null when there is no such reservation. */
+  ofReservation(id: ReservationId): Promise<ReservationOrigin | null> {
+    return this.#findReservation(id);
   }
 
-  #ask(id: Id): Promise<Found | null> {
-    const asked = this.#find(id)
-      .then((found) => {
-        if (found !== null) this.learn(id, found);
-        return found;
-      })
-      .finally(() => this.#asked.delete(id));
-    this.#asked.set(id, asked);
-    return asked;
+  async #askForOrganizer(id: EventId): Promise<UserId | null> {
+    const organizer = await this.#findOrganizer(id);
+    if (organizer === null) return null;
+    this.#organizers.set(id, organizer);
+    forgetOldest(this.#organizers, this.#max);
+    return organizer;
   }
+}
+
+/** One statement for all that is asked for while another is under way. */
+function findTogether<Id, Found>(
+  findAll: (ids: readonly Id[]) => Promise<ReadonlyMap<Id, Found>>,
+): (id: Id) => Promise<Found | null> {
+  return coalesce(async (ids: readonly Id[]) => {
+    const found = await findAll([...new Set(ids)]);
+    return ids.map((id) => found.get(id) ?? null);
+  }, ORIGINS_PER_STATEMENT_MAX);
 }

@@ -95,6 +95,14 @@ async function acceptAll(
 /** How waiting for an outcome ends: with it, with the news that the command was not taken, or not at all. */
 type Heard = Reply | Exclude<Enqueued, { kind: "enqueued" }> | "nothing";
 
+/** Somebody who is waiting. */
+interface Wait {
+  /** Ends it with what is known. */
+  readonly stop: () => void;
+  /** Ends it when the outcome is there: its message may have been lost. */
+  readonly look?: () => void;
+}
+
 export function createCommands({ pool, redis, prefix, producer, replies, onError }: CommandsDeps): Commands {
   const read = coalesce(async (ids: readonly CommandId[]) => {
     const found = new Map((await findCommands(pool, ids)).map((kept) => [kept.id, kept]));
@@ -111,11 +119,10 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
 
   /** Submissions here that are not answered yet: a repeat rides along with the first. */
   const sending = new Map<CommandId, Promise<Enqueued>>();
-  const waiting = new Set<() => void>();
-  const looking = new Set<() => void>();
+  const waits = new Set<Wait>();
   let hurried = false;
   replies.onReturn(() => {
-    for (const look of [...looking]) look();
+    for (const { look } of [...waits]) look?.();
   });
 
   async function submit(submission: Submission): Promise<Submitted | SubmitRefused> {
@@ -161,20 +168,18 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     return new Promise((resolve) => {
       const tell = (heard: Heard): void => {
         clearTimeout(timer);
-        waiting.delete(stopWaiting);
-        looking.delete(look);
+        waits.delete(wait);
         giveUp();
         resolve(heard);
       };
-      const stopWaiting = (): void => tell("nothing");
-      /** The outcome may be there, and its message lost: then there is nothing to wait for. */
+      const stop = (): void => tell("nothing");
       const look = (): void => {
-        read(id).then((kept) => (kept?.outcome ?? null) !== null && stopWaiting(), onError);
+        read(id).then((kept) => (kept?.outcome ?? null) !== null && stop(), onError);
       };
+      const wait: Wait = { stop, look };
       const giveUp = replies.expect(id, tell);
-      const timer = setTimeout(stopWaiting, hurried ? 0 : waitMs);
-      waiting.add(stopWaiting);
-      looking.add(look);
+      const timer = setTimeout(stop, hurried ? 0 : waitMs);
+      waits.add(wait);
       start(tell);
     });
   }
@@ -227,12 +232,13 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     return new Promise((resolve) => {
       const answer = (known: number | null): void => {
         clearTimeout(timer);
-        waiting.delete(giveUp);
+        waits.delete(wait);
         resolve(known);
       };
       const giveUp = (): void => answer(null);
+      const wait: Wait = { stop: giveUp };
       const timer = setTimeout(giveUp, HINT_WAIT_MS);
-      waiting.add(giveUp);
+      waits.add(wait);
       hint.then(answer, giveUp);
     });
   }
@@ -298,7 +304,7 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     },
     hurry() {
       hurried = true;
-      for (const stopWaiting of [...waiting]) stopWaiting();
+      for (const { stop } of [...waits]) stop();
     },
   };
 }

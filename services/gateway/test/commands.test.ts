@@ -444,25 +444,6 @@ describe("purchase and cancel", () => {
     expect(gateway.commands.submitted).toEqual([]);
   });
 
-  test("of what this gateway saw being made ask the tables nothing, and stay the owner's alone", async () => {
-    holds();
-    const made = (await reserve({})).body.id; // there is no such row
-    expect((await act("purchase", made, bob)).status).toBe(404);
-    expect((await act("purchase", made, ann)).status).toBe(200);
-    expect(last().command).toMatchObject({ eventId: event.id, input: { reservationId: made } });
-
-    gateway.commands.answer = (sent) => ({ kind: "queued", record: recordOf(sent), retryAfterSeconds: 1 });
-    expect((await reserve({})).status).toBe(202);
-    const submission = last();
-    const outcome: Outcome = { status: "succeeded", reservation: reservationOf(submission) };
-    const ended = recordOf(submission, { status: "succeeded", finishedAt: AT, position: null, outcome });
-    gateway.commands.records.set(ended.id, ended);
-    const late = reservationIdOf(ended.id);
-    expect((await act("purchase", late, ann)).status).toBe(404);
-    await gateway.ask({ url: `/v1/commands/${ended.id}`, headers: ann.auth });
-    expect((await act("purchase", late, ann)).status).toBe(202);
-  });
-
   test("its organizer and an admin may cancel, in their role", async () => {
     const id = await storedReservation(await gateway.person());
     holds();

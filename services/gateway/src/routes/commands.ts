@@ -26,13 +26,7 @@ const CACHE_CONTROL = "private, no-cache";
 
 const After = z.strictObject({ submittedAt: z.int().min(TIME_MIN).max(TIME_MAX), id: CommandId });
 
-export function commandEndpoints({
-  commands,
-  longPolls,
-  origins,
-  roleNow,
-  stopping,
-}: GatewayDeps): Endpoint[] {
+export function commandEndpoints({ commands, longPolls, roleNow, stopping }: GatewayDeps): Endpoint[] {
   return [
     endpoint({
       method: "GET",
@@ -66,7 +60,6 @@ export function commandEndpoints({
             leave();
           }
         }
-        if (record.outcome !== null) origins.learn(record.outcome);
         reply.header("cache-control", CACHE_CONTROL);
         if (record.status === "queued") reply.header("retry-after", POLL_RETRY_SECONDS);
         if (isUnchanged(request, reply, tagOf(record))) return reply.code(304).send();

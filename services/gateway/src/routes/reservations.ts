@@ -46,7 +46,7 @@ export function reservationEndpoints({
   pool,
   roleNow,
 }: GatewayDeps): Endpoint[] {
-  const door = { commands, metrics, now, origins };
+  const door = { commands, metrics, now };
 
   const reserve = endpoint({
     method: "POST",

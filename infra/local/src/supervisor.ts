@@ -1,7 +1,7 @@
 // One service as a child process for as long as the launcher lives: started, restarted when it dies, stopped. A class of
 // duties, not of processes: the name stays while pids come and go.
 import { type ChildProcess, spawn } from "node:child_process";
-import { isReady } from "@holdfast/runtime";
+import { isReady, SERVICE_FLAGS } from "@holdfast/runtime";
 import { eachLine } from "./output.ts";
 import { processIdentity, signalProcess } from "./process.ts";
 import type { ServiceState } from "./state.ts";
@@ -53,7 +53,7 @@ export function supervise(spec: ServiceSpec, listener: ServiceListener): Supervi
     let readyAt: number | undefined;
     // Detached: a Ctrl-C in the terminal must reach the launcher only, which ends things in order. The IPC channel tells
     // the service when the launcher is gone.
-    const started = spawn(process.execPath, [spec.main], {
+    const started = spawn(process.execPath, [...SERVICE_FLAGS, spec.main], {
       env: spec.env,
       detached: true,
       stdio: ["ignore", "pipe", "pipe", "ipc"],

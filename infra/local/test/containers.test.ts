@@ -1,7 +1,8 @@
 // Holds the container files to what they repeat: services, variables, settings, manifests. Runs no container.
+
 import { globSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { StoresConfig } from "@holdfast/runtime";
+import { SERVICE_FLAGS, StoresConfig } from "@holdfast/runtime";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { GatewayConfig, JWT_SECRET_LENGTH_MIN } from "../../../services/gateway/src/config.ts";
@@ -85,6 +86,12 @@ test("R6: the image is built from the manifests of all packages of the workspace
   const copied = [...read("Dockerfile").matchAll(/^COPY (\S+\/package\.json) /gm)].map(([, path]) => path);
   const present = globSync("{services,packages,infra}/*/package.json", { cwd: REPOSITORY });
   expect(copied.toSorted()).toEqual(present.toSorted());
+});
+
+test("R6: a service in a container is told what it is told everywhere", () => {
+  expect(read("Dockerfile")).toContain(
+    `ENTRYPOINT ${JSON.stringify(["node", ...SERVICE_FLAGS]).replaceAll(",", ", ")}`,
+  );
 });
 
 /** Each container's lines, by its name: what is indented by two spaces begins one. */

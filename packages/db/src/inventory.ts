@@ -31,6 +31,13 @@ export const SETTLE_MAX = 256;
 /** Users that one batch may lock: all drains together must fit Postgres's lock table. */
 export const USER_LOCKS_MAX = 512;
 
+/**
+ * Between the JSON texts of a batch, which never hold this character as it is: as an array each of their quotes would be
+ * escaped here and unescaped there.
+ */
+const JOINT_CODE = 30;
+const JOINT = String.fromCharCode(JOINT_CODE);
+
 /** A query with a name is prepared once for each connection. */
 type Statement = (...values: unknown[]) => pg.QueryConfig;
 const statement =
@@ -93,9 +100,17 @@ const LOCK_USERS_AND_LOAD_DUE = statement(
   SELECT (SELECT count(*) FROM locked)::int AS locks, due.* FROM (SELECT) one LEFT JOIN due ON true`,
 );
 
+/** Of these users, those who are not there: a token may outlive its account. Nothing can be written for them. */
+const FIND_STRANGERS = statement(
+  "find-strangers",
+  `SELECT asked.id FROM unnest($1::text[]) AS asked(id)
+  WHERE NOT EXISTS (SELECT FROM users WHERE users.id = asked.id OFFSET 0)`,
+);
+
 const LOAD_EVENT = statement(
   "load-event",
-  `SELECT ${ms("clock_timestamp()")} AS now, organizer_id, ${ms("cancelled_at")} AS cancelled_at,
+  `SELECT ${ms("clock_timestamp()")} AS now,
+    EXISTS (SELECT FROM accepted_commands WHERE event_id = $1 OFFSET 0) AS promised, organizer_id, ${ms("cancelled_at")} AS cancelled_at,
     ${ms("sales_open_at")} AS sales_open_at, ${ms("sales_close_at")} AS sales_close_at, sales_closed,
     hold_seconds, max_per_order, max_per_user, overlap_policy, cancel_cutoff_seconds
   FROM events WHERE id = $1`,
@@ -213,7 +228,8 @@ const INSERT_OUTCOMES = statement(
     submitted_at, finished_at)
   SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
     u.outcome::json, ${time("u.submitted_at")}, ${time("$3::float8")}
-  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::float8[])
+  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    string_to_array($10::text, chr(${JOINT_CODE})), $11::float8[])
     WITH ORDINALITY
     AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, nth)`,
 );
@@ -252,6 +268,10 @@ export interface LoadedBatch {
   readonly outcomes: Map<CommandId, Outcome>;
   readonly keys: Map<string, CommandId>;
   readonly now: EpochMs;
+  /** Senders who are not there. */
+  readonly strangers: ReadonlySet<UserId>;
+  /** True when commands of this event were promised and have not ended, as far as was known then. */
+  readonly promised: boolean;
   /** Later deadlines than this were not loaded: infinite when everything due was. */
   readonly settledUpTo: EpochMs;
 }
@@ -297,13 +317,14 @@ export async function loadBatch(
 
   const lane =
     "fence" in claim ? HOLD_LANE(eventId, claim.fence) : TAKE_LANE(eventId, claim.owner, claim.after);
-  const [, lanes, due, events, slots, outcomes, stamps, keys, claims, reservations, releases] =
+  const [, lanes, due, strangers, events, slots, outcomes, stamps, keys, claims, reservations, releases] =
     await Promise.all([
       tx.query("BEGIN"),
       tx.query<LaneRow>(lane),
       tx.query<ReservationRow | { id: null }>(
         LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, users, SETTLE_MAX + 1),
       ),
+      tx.query<{ id: UserId }>(FIND_STRANGERS(users)),
       tx.query<EventRow>(LOAD_EVENT(eventId)),
       tx.query<SlotRow>(LOAD_SLOTS(eventId)),
       tx.query<OutcomeRow>(LOAD_OUTCOMES(commands.map((command) => command.id))),
@@ -361,6 +382,8 @@ export async function loadBatch(
     outcomes: new Map(outcomes.rows.map((row) => [row.command_id, row.outcome])),
     keys: new Map(keys.rows.map((row) => [keyOf(row.user_id, row.idempotency_key), row.command_id])),
     now: event.now,
+    strangers: new Set(strangers.rows.map((row) => row.id)),
+    promised: event.promised,
     settledUpTo: last === undefined || last === null ? Number.POSITIVE_INFINITY : last - 1,
   };
 }
@@ -385,6 +408,8 @@ export interface BatchWrite {
   readonly applied: readonly Applied[];
   readonly logicalAt: EpochMs;
   readonly now: EpochMs;
+  /** Whether any of them may have been promised. One that is promised from now on, and ended by this, the sweep finds. */
+  readonly promised: boolean;
 }
 
 /** Writes everything and commits, in one round trip. Throws what the database says; nothing is committed then. */
@@ -397,7 +422,7 @@ export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<
     changed.length === 0 ? NO_ROWS : tx.query(updateReservations(eventId, changed)),
     made.length === 0 ? NO_ROWS : tx.query(insertReservations(eventId, write.exclusive, made)),
     ended.length === 0 ? NO_ROWS : tx.query(insertOutcomes(eventId, lane.nextSeq, write.now, ended)),
-    tx.query(DELETE_ACCEPTED(write.applied.map(({ command }) => command.id))),
+    write.promised ? tx.query(DELETE_ACCEPTED(write.applied.map(({ command }) => command.id))) : NO_ROWS,
     tx.query(MOVE_LANE(eventId, lane.fence, write.logicalAt, lane.nextSeq + ended.length)),
     tx.query("COMMIT"),
   ]);
@@ -474,7 +499,7 @@ const insertOutcomes = (
     ended.map(({ command, outcome }) => (usesKeyAgain(outcome) ? null : command.idempotencyKey)),
     ended.map(({ command }) => command.fingerprint),
     ended.map(({ outcome }) => outcome.status),
-    ended.map(({ outcome }) => JSON.stringify(outcome)),
+    ended.map(({ outcome }) => JSON.stringify(outcome)).join(JOINT),
     ended.map(({ command }) => command.at),
   );
 
@@ -494,6 +519,7 @@ interface LaneRow {
 
 interface EventRow {
   now: number;
+  promised: boolean;
   organizer_id: UserId;
   cancelled_at: number | null;
   sales_open_at: number | null;

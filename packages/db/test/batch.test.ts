@@ -66,10 +66,10 @@ async function apply(
         throw error;
       },
     });
-    const { lane, state, now } = loaded;
+    const { lane, state, now, promised } = loaded;
     await writeBatch(
       tx,
-      spoil({ eventId, lane, exclusive: state.terms.overlapPolicy === "refuse", ...result, now }),
+      spoil({ eventId, lane, exclusive: state.terms.overlapPolicy === "refuse", ...result, now, promised }),
     );
     return { ...result, lane, words: result.applied.map(({ outcome }) => wordOf(outcome)) };
   } catch (error) {
@@ -215,6 +215,7 @@ test("a commit that the database turned into a rollback is an error", async () =
       applied: [],
       logicalAt: 0,
       now: 0,
+      promised: false,
     };
     await expect(writeBatch(answers as unknown as pg.ClientBase, write)).rejects.toThrow("ROLLBACK");
   } finally {

@@ -180,7 +180,6 @@ test("an event that allows overlap takes no part, whichever of the two came firs
 test.each([
   ["an unknown status", "outcomes_status_known", { status: "maybe" }],
   ["a number below one", "outcomes_seq_positive", { seq: 0 }],
-  ["no user", "outcomes_user_id_users_id_fk", { user_id: newId("user") }],
 ])("an outcome is refused: %s", async (_, constraint, row) => {
   await expect(insert("outcomes", outcome(row))).rejects.toEqual(refusedBy(constraint));
 });

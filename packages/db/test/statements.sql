@@ -1,6 +1,10 @@
 -- delete-accepted
 DELETE FROM accepted_commands WHERE command_id = ANY ($1::text[]);
 
+-- find-strangers
+SELECT asked.id FROM unnest($1::text[]) AS asked(id)
+  WHERE NOT EXISTS (SELECT FROM users WHERE users.id = asked.id OFFSET 0);
+
 -- hold-lane
 SELECT fence, round(date_part('epoch', logical_at) * 1000) AS logical_at, next_seq, paused_at IS NOT NULL AS paused FROM event_lanes WHERE event_id = $1 AND fence = $2 FOR NO KEY UPDATE;
 
@@ -9,7 +13,8 @@ INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key,
     submitted_at, finished_at)
   SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
     u.outcome::json, to_timestamp(u.submitted_at / 1000.0), to_timestamp($3::float8 / 1000.0)
-  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::float8[])
+  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    string_to_array($10::text, chr(30)), $11::float8[])
     WITH ORDINALITY
     AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, nth);
 
@@ -43,7 +48,8 @@ SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, round(date_
   ORDER BY r.created_at, r.id;
 
 -- load-event
-SELECT round(date_part('epoch', clock_timestamp()) * 1000) AS now, organizer_id, round(date_part('epoch', cancelled_at) * 1000) AS cancelled_at,
+SELECT round(date_part('epoch', clock_timestamp()) * 1000) AS now,
+    EXISTS (SELECT FROM accepted_commands WHERE event_id = $1 OFFSET 0) AS promised, organizer_id, round(date_part('epoch', cancelled_at) * 1000) AS cancelled_at,
     round(date_part('epoch', sales_open_at) * 1000) AS sales_open_at, round(date_part('epoch', sales_close_at) * 1000) AS sales_close_at, sales_closed,
     hold_seconds, max_per_order, max_per_user, overlap_policy, cancel_cutoff_seconds
   FROM events WHERE id = $1;

@@ -56,6 +56,7 @@ async function recordStatements(): Promise<Map<string, string>> {
       exclusive: true,
       ...result,
       now: loaded.now,
+      promised: true,
     });
     return loaded.lane.fence;
   };
@@ -72,6 +73,7 @@ async function recordStatements(): Promise<Map<string, string>> {
 test("the statements of a batch are these", () => {
   expect([...statements.keys()].sort()).toEqual([
     "delete-accepted",
+    "find-strangers",
     "hold-lane",
     "insert-outcomes",
     "insert-reservations",

@@ -5,5 +5,6 @@ export * from "./logger.ts";
 export * from "./metrics.ts";
 export * from "./new-id.ts";
 export * from "./service.ts";
+export * from "./service-flags.ts";
 export * from "./task.ts";
 export * from "./trouble.ts";

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { eachLine } from "@holdfast/local/output";
-import { isReady, type Ready } from "@holdfast/runtime";
+import { isReady, type Ready, SERVICE_FLAGS } from "@holdfast/runtime";
 
 const REPOSITORY = new URL("../../../", import.meta.url);
 /** How long a stopping service may take; it promises less. */
@@ -39,7 +39,7 @@ export function spawnProgram(
   env: Record<string, string>,
   parameters: readonly string[] = [],
 ): ServiceProcess {
-  const child = spawn(process.execPath, [fileURLToPath(program), ...parameters], {
+  const child = spawn(process.execPath, [...SERVICE_FLAGS, fileURLToPath(program), ...parameters], {
     cwd: fileURLToPath(REPOSITORY),
     env: { PATH: process.env["PATH"], TZ: "UTC", HOLDFAST_MODE: "local", ...env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],

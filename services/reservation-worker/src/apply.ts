@@ -152,12 +152,18 @@ async function applyOnce(
       ...commands.map((command) => logicalTime(command, Number.POSITIVE_INFINITY)),
     );
     const loaded = await loadBatch(tx, eventId, claim, commands, judgedAt);
-    const { lane, state, now } = loaded;
+    const { lane, state, now, strangers, promised } = loaded;
     if (lane.paused) {
       await tx.query("COMMIT"); // the fence is taken all the same
       return { kind: "paused" };
     }
-    const result = decideAll(loaded.commands, {
+    const stranger = loaded.commands.findIndex(({ userId }) => userId !== null && strangers.has(userId));
+    if (stranger === 0) {
+      await tx.query("COMMIT");
+      log.error({ eventId, command: commands[0]?.id }, "a command's sender is not there");
+      return { kind: "unwritable" };
+    }
+    const result = decideAll(stranger < 0 ? loaded.commands : loaded.commands.slice(0, stranger), {
       ...loaded,
       condemned,
       logicalAt: lane.logicalAt,
@@ -171,6 +177,7 @@ async function applyOnce(
       applied: result.applied,
       logicalAt: result.logicalAt,
       now,
+      promised,
     });
     return { kind: "applied", fence: lane.fence, applied: result.applied, followUps: result.followUps, now };
   } catch (error) {

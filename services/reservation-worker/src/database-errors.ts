@@ -26,14 +26,8 @@ export function troubleOf(error: unknown): Trouble {
   return "transient";
 }
 
-/**
- * True when the command's own words are at fault, whatever it ends as: text that the database cannot hold, or a user
- * who is not there (a token outlived its account). No outcome can be written for it.
- */
-export function isUnwritable(error: unknown): boolean {
-  if (!(error instanceof pg.DatabaseError)) return false;
-  return UNWRITABLE_TEXT.has(error.code ?? "") || error.constraint === "outcomes_user_id_users_id_fk";
-}
+/** True when the command's own words are at fault, whatever it ends as: text that the database cannot hold. */
+export const isUnwritable = (error: unknown): boolean => UNWRITABLE_TEXT.has(codeOf(error) ?? "");
 
 /** character_not_in_repertoire, untranslatable_character */
 const UNWRITABLE_TEXT: ReadonlySet<string> = new Set(["22021", "22P05"]);

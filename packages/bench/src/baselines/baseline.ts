@@ -24,7 +24,6 @@ const SESSION = [
   "enable_hashjoin=off",
   "jit=off",
 ];
-const FOREIGN_KEY_VIOLATION = "23503";
 const RETRY_AFTER_SECONDS = 1;
 
 export async function createBaseline(
@@ -50,7 +49,7 @@ export async function createBaseline(
 }
 
 function onlyReserves(
-  reserve: (command: ReserveCommand) => Promise<Ended>,
+  reserve: (command: ReserveCommand) => Promise<Ended | null>,
   onError: (error: unknown) => void,
 ): Commands {
   const notHere = (): never => {
@@ -60,10 +59,9 @@ function onlyReserves(
     async submit({ command }): Promise<Submitted | SubmitRefused> {
       if (command.type !== "reserve") return notHere();
       try {
-        return { kind: "ended", ...(await reserve(command)) };
+        const ended = await reserve(command);
+        return ended === null ? { kind: "unknown-sender" } : { kind: "ended", ...ended };
       } catch (error) {
-        if (error instanceof pg.DatabaseError && error.code === FOREIGN_KEY_VIOLATION)
-          return { kind: "unknown-sender" };
         onError(error);
         return { kind: "unavailable", retryAfterSeconds: RETRY_AFTER_SECONDS };
       }

@@ -23,6 +23,9 @@ BEGIN
   -- Limits and overlaps span events: whoever decides about a user holds the user's lock. Then a new snapshot.
   PERFORM pg_advisory_xact_lock(hashtextextended(asker, 0));
   replayed := false;
+  IF NOT EXISTS (SELECT FROM users WHERE id = asker) THEN
+    RETURN; -- without an outcome: the sender is not there
+  END IF;
   IF key IS NOT NULL THEN
     SELECT o.outcome INTO outcome FROM outcomes o WHERE o.command_id = command;
     IF FOUND THEN

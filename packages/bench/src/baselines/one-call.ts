@@ -11,9 +11,10 @@ export async function installOneCall(pool: pg.Pool): Promise<void> {
   await pool.query(INSTALL);
 }
 
-export async function reserveInOneCall(pool: pg.Pool, command: ReserveCommand): Promise<Ended> {
+/** Null when the sender is not there. */
+export async function reserveInOneCall(pool: pg.Pool, command: ReserveCommand): Promise<Ended | null> {
   const { id, eventId, userId, idempotencyKey, fingerprint, at, input } = command;
-  const { rows } = await pool.query<{ outcome: Outcome; replayed: boolean }>({
+  const { rows } = await pool.query<{ outcome: Outcome | null; replayed: boolean }>({
     name: "reserve",
     text: RESERVE,
     values: [
@@ -30,5 +31,6 @@ export async function reserveInOneCall(pool: pg.Pool, command: ReserveCommand): 
   });
   const ended = rows[0];
   if (ended === undefined) throw new Error(`${id} was not answered`);
-  return ended;
+  const { outcome, replayed } = ended;
+  return outcome === null ? null : { outcome, replayed };
 }

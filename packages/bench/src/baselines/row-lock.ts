@@ -17,7 +17,7 @@ import type { Ended } from "./baseline.ts";
 
 /** The user is locked, too: limits and overlaps span events. One order for all: user, then lane. */
 const LOCK = `SELECT pg_advisory_xact_lock(hashtextextended($2, 0)), ${ms("logical_at")} AS "logicalAt",
-    next_seq::float8 AS "nextSeq"
+    next_seq::float8 AS "nextSeq", EXISTS (SELECT FROM users WHERE id = $2) AS "isKnown"
   FROM event_lanes WHERE event_id = $1 FOR UPDATE`;
 
 /** A row for each slot. Claims do not depend on the row, so they are read once. */
@@ -65,6 +65,8 @@ const HOLD = `WITH ${MOVE_LANE}, moved AS (
 interface LaneRow {
   logicalAt: number;
   nextSeq: number;
+  /** Whether the sender is there. */
+  isKnown: boolean;
 }
 
 type LoadedRow = Omit<EventTerms, "id"> &
@@ -75,10 +77,12 @@ type LoadedRow = Omit<EventTerms, "id"> &
     claims: ActiveClaim[] | null;
   };
 
-export const reserveUnderRowLock = (pool: pg.Pool, command: ReserveCommand): Promise<Ended> =>
+/** Null when the sender is not there. */
+export const reserveUnderRowLock = (pool: pg.Pool, command: ReserveCommand): Promise<Ended | null> =>
   inTransaction(pool, async (tx) => {
     const { id, eventId, userId, idempotencyKey: key, fingerprint, at } = command;
     const lanes = await tx.query<LaneRow>({ name: "lock", text: LOCK, values: [eventId, userId] });
+    if (lanes.rows[0]?.isKnown === false) return null;
     const loaded = await tx.query<LoadedRow>({
       name: "load",
       text: LOAD,

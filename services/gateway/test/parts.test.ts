@@ -73,7 +73,7 @@ describe("what never changes", () => {
     const { asked, db } = database();
     const origins = new Origins(db);
     const id = newId("event");
-    const answers = await Promise.all(Array.from({ length: 100 }, () => origins.organizerOf(id)));
+    const answers = await Promise.all(Array.from({ length: 100 }, async () => origins.organizerOf(id)));
     expect(new Set(answers)).toEqual(new Set([organizer]));
     expect(origins.organizerOf(id)).toBe(organizer);
     expect(asked).toEqual([[id], [id]]);
@@ -106,7 +106,7 @@ describe("what never changes", () => {
     expect(asked.flat()).toEqual(ids);
     expect(asked).toHaveLength(1 + Math.ceil((ids.length - 1) / ORIGINS_PER_STATEMENT_MAX));
     const events = Array.from({ length: 100 }, () => newId("event"));
-    await Promise.all(events.map((id) => origins.organizerOf(id)));
+    await Promise.all(events.map(async (id) => origins.organizerOf(id)));
     expect(asked.slice(-2).flat()).toEqual(events);
   });
 });

@@ -28,20 +28,18 @@ export function openTokenVerifier(secret: string): TokenVerifier {
   const key = createSecretKey(Buffer.from(secret));
   let goodHeader = "";
 
-  const isOurs = (header: string): boolean => {
-    if (header === goodHeader) return true; // one signer writes them all alike
-    if (!Header.safeParse(readJson(header)).success) return false;
-    goodHeader = header;
-    return true;
-  };
+  const isOurs = (header: string): boolean =>
+    header === goodHeader || Header.safeParse(readJson(header)).success;
 
   return (token) => {
     const headerEnd = token.indexOf(".");
     const payloadEnd = token.indexOf(".", headerEnd + 1);
     if (headerEnd < 0 || payloadEnd < 0) return null;
-    if (!isOurs(token.slice(0, headerEnd))) return null;
+    const header = token.slice(0, headerEnd);
+    if (!isOurs(header)) return null;
     const due = createHmac("sha256", key).update(token.slice(0, payloadEnd)).digest("base64url");
     if (!isSame(due, token.slice(payloadEnd + 1))) return null;
+    goodHeader = header; // one signer writes them all alike
     return VerifiedToken.safeParse(readJson(token.slice(headerEnd + 1, payloadEnd))).data ?? null;
   };
 }

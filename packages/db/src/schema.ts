@@ -229,7 +229,7 @@ export const reservations = pgTable(
 
 /**
  * Commands that were answered `202`, or whose way into the queue is unknown: kept until they end, so that they
- * can be sent again. Deleted with their outcome, never later, never earlier.
+ * can be sent again. Deleted with their outcome, never earlier; what was promised in the same moment the sweep deletes.
  */
 export const acceptedCommands = pgTable(
   "accepted_commands",

@@ -100,7 +100,7 @@ export function openActivations(redis: Redis, prefix: string): Activations {
       if ((await redis.llen(key("wait"))) === 0) return;
       const [eldest] = await queue.getJobs(["prioritized"], 0, 0, true);
       if (eldest === undefined || Date.now() - eldest.timestamp < DEEP_WAIT_MS) return;
-      await eldest.changePriority({ lifo: true });
+      await eldest.changePriority({ lifo: true }).catch(() => undefined); // taken meanwhile
     },
     close: () => queue.close(),
   };

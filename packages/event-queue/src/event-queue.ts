@@ -98,13 +98,20 @@ export function openEventQueue(
     async release() {
       const left = await redis.hfRelease(keys.wait, keys.active, keys.owner, keys.count, keys.trouble, token);
       if (left !== 1) return false;
-      // First forget the event, then look once more: who adds a job names the event after the add.
-      await redis.srem(busyEventsKey(prefix), eventId);
-      if ((await redis.llen(keys.wait)) === 0) return true;
-      await redis.sadd(busyEventsKey(prefix), eventId);
-      return false;
+      return forgetBusy(redis, prefix, eventId);
     },
   };
+}
+
+/**
+ * Takes an event that has no jobs off the list of busy ones, then looks once more: who adds a job names the event after
+ * the add. False when there is one again.
+ */
+export async function forgetBusy(redis: Redis, prefix: string, eventId: EventId): Promise<boolean> {
+  await redis.srem(busyEventsKey(prefix), eventId);
+  if ((await redis.llen(eventKeys(prefix, eventId).wait)) === 0) return true;
+  await redis.sadd(busyEventsKey(prefix), eventId);
+  return false;
 }
 
 function readJobs(flat: readonly string[]): ClaimedJob[] {

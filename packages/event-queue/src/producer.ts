@@ -62,6 +62,8 @@ interface Lane {
   readonly keys: EventKeys;
   readonly pending: { command: Command; settle: (enqueued: Enqueued) => void }[];
   sending: boolean;
+  /** Whether a drain owned the event when last heard of. */
+  owned: boolean;
   depth: number;
   depthReadAt: number;
 }
@@ -75,7 +77,14 @@ export function openProducer(options: ProducerOptions): Producer {
     let lane = lanes.get(eventId);
     if (lane === undefined) {
       const keys = eventKeys(prefix, eventId);
-      lane = { keys, pending: [], sending: false, depth: 0, depthReadAt: Number.NEGATIVE_INFINITY };
+      lane = {
+        keys,
+        pending: [],
+        sending: false,
+        owned: false,
+        depth: 0,
+        depthReadAt: Number.NEGATIVE_INFINITY,
+      };
       lanes.set(eventId, lane);
     }
     return lane;
@@ -108,15 +117,21 @@ export function openProducer(options: ProducerOptions): Producer {
     lane.sending = true;
     while (lane.pending.length > 0) {
       const riding = lane.pending.splice(0, JOB_COMMANDS_MAX);
-      const added = await add(
+      const adding = add(
         lane.keys,
         riding.map(({ command }) => command),
       );
+      // Right behind the add, on the same connection: should its answer get lost, the sweep looks after the event.
+      const named = !lane.owned;
+      if (named) redis.sadd(busyEventsKey(prefix), eventId).catch(onError);
+      const added = await adding;
       if (added.kind !== "added") {
+        lane.owned = false;
         for (const { settle } of riding) settle(added);
         continue;
       }
       const { last, done, owned } = added;
+      lane.owned = owned;
       lane.depth = Math.max(0, last - done);
       lane.depthReadAt = monotonicMs();
       riding.forEach(({ settle }, i) => {
@@ -124,7 +139,7 @@ export function openProducer(options: ProducerOptions): Producer {
         settle({ kind: "enqueued", ticket, position: Math.max(1, ticket - done) });
       });
       if (owned) continue; // that drain finds it
-      redis.sadd(busyEventsKey(prefix), eventId).catch(onError); // after the add: see `release`
+      if (!named) redis.sadd(busyEventsKey(prefix), eventId).catch(onError); // after the add: see `release`
       activations.signal(eventId, lane.depth).catch(onError); // the sweep finds an event that was not activated
     }
     lane.sending = false;

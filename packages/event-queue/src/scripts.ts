@@ -1,5 +1,6 @@
-// The three scripts by which a drain works on its event's queue. Each checks in one step with its effect that the
-// drain still owns the event: a frozen owner that wakes up claims nothing and settles nothing. And one that only reads.
+// The scripts on an event's queue: one that adds, three by which a drain works, one that only reads. Each of a drain's
+// checks in one step with its effect that the drain still owns the event: a frozen owner that wakes up claims nothing and
+// settles nothing.
 // They use BullMQ's own keys; `test/bullmq-contract.test.ts` holds what they rely on for the pinned version.
 
 /**

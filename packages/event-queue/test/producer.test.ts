@@ -192,6 +192,7 @@ test("what was not sent is told apart from what may have arrived; Redis coming b
   expect(unknown.kind).toBe("unknown");
   await until("the job that nobody heard of", async () => (await jobsOf(eventId)).length === 1);
   expect(await jobsOf(eventId)).toEqual([[lost.id]]);
+  expect(await redis.redis.sismember(busyEventsKey(redis.prefix), eventId)).toBe(1); // so the sweep looks after it
 
   await proxy.refuse();
   await until("the connection to be lost", () => connection.status !== "ready");

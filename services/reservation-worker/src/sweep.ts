@@ -3,7 +3,7 @@
 
 import { acceptedOf, eventsWithDueHolds, forgetEnded, overdueEvents } from "@holdfast/db";
 import type { Command, EpochMs, EventId } from "@holdfast/domain";
-import { type Activations, busyEventsKey, jobsOf, type Producer } from "@holdfast/event-queue";
+import { type Activations, busyEventsKey, forgetBusy, jobsOf, type Producer } from "@holdfast/event-queue";
 import type { Logger } from "@holdfast/runtime";
 import type { Redis } from "ioredis";
 import type pg from "pg";
@@ -53,10 +53,10 @@ export async function sweepOnce(deps: SweepDeps): Promise<Swept | null> {
     ]);
     if (rows[0]?.mine !== true) return null;
     const forgotten = (await forgetEnded(deps.pool)).length;
-    const settled = await settleLateHolds(deps);
-    const { resent, onTheirWay } = await resendOverdue(deps);
-    const activated = await activateForgotten(deps, onTheirWay);
-    return { activated, settled, resent, forgotten };
+    const late = await settleLateHolds(deps);
+    const { resent, overdue } = await resendOverdue(deps);
+    const activated = await activateForgotten(deps, [...late, ...overdue]);
+    return { activated, settled: late.length, resent, forgotten };
   } finally {
     await client.query("ROLLBACK").then(
       () => client.release(),
@@ -65,13 +65,13 @@ export async function sweepOnce(deps: SweepDeps): Promise<Swept | null> {
   }
 }
 
-async function settleLateHolds({ pool, producer, expireDue, log }: SweepDeps): Promise<number> {
+async function settleLateHolds({ pool, producer, expireDue, log }: SweepDeps): Promise<EventId[]> {
   const events = await eventsWithDueHolds(pool, { lateMs: HOLD_LATE_MS, limit: SWEEP_EVENTS_MAX });
   for (const { eventId, dueAt, holds } of events) {
     log.info({ eventId, holds }, "holds are late: asked their event to settle them");
     await producer.enqueue(expireDue(eventId, dueAt));
   }
-  return events.length;
+  return events.map(({ eventId }) => eventId);
 }
 
 async function resendOverdue({
@@ -80,18 +80,16 @@ async function resendOverdue({
   prefix,
   producer,
   log,
-}: SweepDeps): Promise<{ resent: number; onTheirWay: EventId[] }> {
+}: SweepDeps): Promise<{ resent: number; overdue: EventId[] }> {
   const events = await overdueEvents(pool, {
     graceMs: ACCEPTED_GRACE_MS,
     passedMs: PASSED_MS,
     limit: SWEEP_EVENTS_MAX,
   });
-  const onTheirWay: EventId[] = [];
   let resent = 0;
   for (const { eventId, passed } of events) {
     const { waiting, active } = await jobsOf(redis, prefix, eventId);
     const inQueue = waiting + active > 0;
-    if (inQueue) onTheirWay.push(eventId);
     if (inQueue && !passed) continue;
     const commands = await acceptedOf(pool, eventId, {
       passedMs: inQueue ? PASSED_MS : null,
@@ -101,7 +99,7 @@ async function resendOverdue({
     const sent = await Promise.all(commands.map((command) => producer.enqueue(command)));
     resent += sent.filter(({ kind }) => kind === "enqueued").length;
   }
-  return { resent, onTheirWay };
+  return { resent, overdue: events.map(({ eventId }) => eventId) };
 }
 
 /** Of the busy events, and of those given, activates what has jobs and no activation. */
@@ -116,7 +114,7 @@ async function activateForgotten(
   for (const eventId of idle.filter((id) => !halted.has(id))) {
     const { waiting, active } = await jobsOf(redis, prefix, eventId);
     if (waiting + active === 0) {
-      await redis.srem(busyEventsKey(prefix), eventId);
+      await forgetBusy(redis, prefix, eventId);
       continue;
     }
     // Seen once, it may only have been between two drains, or just added to.

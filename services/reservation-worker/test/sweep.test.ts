@@ -260,6 +260,23 @@ test("an event with promised commands in its queue and no activation is activate
   await drain(eventId, stores.deps());
 });
 
+test("an event that bears the name of an owner who is gone is activated, when a hold is late or a promise is due", async () => {
+  const [late, promised] = await Promise.all([anEvent(1), anEvent(1)]);
+  const hold = late.users.map((user) => reserve(late.eventId, user));
+  await sendEach(stores.crowd, hold);
+  await drain(late.eventId, stores.deps());
+  await age(late.eventId, 3_000);
+  await promise(
+    promised.users.map((user) => reserve(promised.eventId, user)),
+    3_000,
+  );
+  for (const { eventId } of [late, promised]) await stores.openQueue(eventId, "gone").acquire();
+  await forgetActivations();
+  await stores.redis.redis.del(busyEventsKey(stores.redis.prefix));
+  expect(await sweep()).toEqual({ ...NOTHING, settled: 1, resent: 1, activated: 2 });
+  for (const { eventId } of [late, promised]) expect(await isActivated(eventId)).toBe(true);
+});
+
 test("sweepers of several workers take turns", async () => {
   const client = await stores.database.pool.connect();
   try {

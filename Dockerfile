@@ -12,7 +12,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc,required=false \
 COPY infra/local/package.json infra/local/
 COPY packages/access-token/package.json packages/access-token/
 COPY packages/bench/package.json packages/bench/
-COPY packages/client/package.json packages/client/
+COPY packages/load/package.json packages/load/
 COPY packages/contracts/package.json packages/contracts/
 COPY packages/db/package.json packages/db/
 COPY packages/domain/package.json packages/domain/

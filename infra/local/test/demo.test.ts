@@ -2,8 +2,8 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { type Client, openClient } from "@holdfast/client";
 import { seed } from "@holdfast/db/seed";
+import { type Client, openClient } from "@holdfast/load";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 // By path: the kit depends on this package, and packages must not depend on each other in a circle.
 import {
@@ -269,7 +269,7 @@ test("where requests are limited it says how to start without, and ends with 1",
   timeout: TEST_MS,
 }, async () => {
   const limited = startGateway("on");
-  onTestFinished(() => void limited.stop());
+  onTestFinished(async () => void (await limited.stop()));
   await limited.ready;
   const { code, stderr } = await demo(ofSystem(), "--url", `${urls()},${limited.url}`);
   expect(stderr).toContain("Rate limits are on");

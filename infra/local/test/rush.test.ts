@@ -1,7 +1,6 @@
 // What a rush does when answers do not come: tries again under the same key, elsewhere, and gives up at last.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Client, openClient } from "@holdfast/client";
 import {
   type CommandId,
   type EventId,
@@ -10,6 +9,7 @@ import {
   type SlotId,
   type UserId,
 } from "@holdfast/domain";
+import { type Client, openClient } from "@holdfast/load";
 import { newId } from "@holdfast/runtime";
 import { expect, onTestFinished, test } from "vitest";
 import { type Deed, rush, wordOf } from "../src/demo/rush.ts";

@@ -1,7 +1,7 @@
 // Many requests at once, a bounded number in flight, and numbers about them.
 import type { Person } from "./population.ts";
 
-export { inParallel, quantile, tally } from "@holdfast/client";
+export { inParallel, quantile, tally } from "@holdfast/load";
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

@@ -1,7 +1,8 @@
 // How a command ended, as its sender learns it: from the answer itself, or by following a 202 to its end.
-import { type Answer, type Client, commandOf, followCommand } from "@holdfast/client";
+
 import { Problem, Reservation } from "@holdfast/contracts";
 import type { CommandId } from "@holdfast/domain";
+import { type Answer, type Client, commandOf, followCommand } from "@holdfast/load";
 
 /** Milliseconds within which every command must have ended; else the system is stuck. */
 const STUCK_MS = 30_000;

@@ -1,5 +1,5 @@
 // F6: a purchase counts from the moment it was accepted, however long the worker was away.
-import { type Answer, readCommand } from "@holdfast/client";
+import { type Answer, readCommand } from "@holdfast/load";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { untilDatabaseTime } from "./database-time.ts";
 import { type Ending, endingOf, wordOf } from "./endings.ts";

@@ -1,7 +1,7 @@
 // A gateway that is told to stop under load: whoever was let in is answered, and it is gone within 5 s.
 
 import { randomUUID } from "node:crypto";
-import { type Answer, commandOf } from "@holdfast/client";
+import { type Answer, commandOf } from "@holdfast/load";
 import { until } from "@holdfast/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { report, tally } from "./crowd.ts";

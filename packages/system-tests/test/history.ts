@@ -1,7 +1,8 @@
 // What the clients of a drill sent and were told, held against the tables and against what is told now.
-import { type Client, readCommand } from "@holdfast/client";
+
 import type { Command } from "@holdfast/contracts";
 import type { CommandId, EventId, Outcome, UserId } from "@holdfast/domain";
+import { type Client, readCommand } from "@holdfast/load";
 import type pg from "pg";
 import { inParallel, tally } from "./crowd.ts";
 import { type Ending, wordOf } from "./endings.ts";

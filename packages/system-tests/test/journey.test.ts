@@ -1,6 +1,5 @@
 // One person's way through the system, from the first request to the last, and an organizer's.
 
-import type { Client } from "@holdfast/client";
 import {
   Command,
   Event,
@@ -11,6 +10,7 @@ import {
   SignedIn,
   User,
 } from "@holdfast/contracts";
+import type { Client } from "@holdfast/load";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople } from "./population.ts";

@@ -61,7 +61,7 @@ async function keysOfEvents(): Promise<string[]> {
 const askOnce = async (eventId: EventId, user: UserId, i: number): Promise<string> =>
   wordOf((await door.ask(reserve(eventId, user, { quantity: 1 + (i % 2) }))).outcome);
 
-test("R2: ten thousand events with a command each: all are applied, with the connections and timers of none", {
+test("R2: ten thousand events with a command each: all are applied, with the connections of none, and neither a key nor a timer at the door is left", {
   timeout: MANY_EVENTS_TIMEOUT_MS,
 }, async () => {
   const { pool } = system;

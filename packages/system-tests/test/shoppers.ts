@@ -2,7 +2,7 @@
 // note all that they were told and all that they never learned. Kill nothing, judge nothing.
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Answer, Asked, Client } from "@holdfast/client";
+import type { Answer, Asked, Client } from "@holdfast/load";
 import { until } from "@holdfast/testkit";
 import { expect } from "vitest";
 import { type Ending, endingOf, wordOf } from "./endings.ts";

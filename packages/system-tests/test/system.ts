@@ -1,7 +1,7 @@
 // A whole system for a test file: a database and keys of its own, and real service processes that tests may
 // start, freeze and kill. Knows how services are started, nothing of what they do.
 
-import { type Client, openClient } from "@holdfast/client";
+import { type Client, openClient } from "@holdfast/load";
 import {
   keysLike,
   openTestDatabase,

@@ -1,6 +1,7 @@
 // pnpm demo
-import { openClient } from "@holdfast/client";
+
 import { SLOT_CAPACITY_MAX } from "@holdfast/domain";
+import { openClient } from "@holdfast/load";
 import { defineCommand } from "citty";
 import { withDatabase } from "../attach.ts";
 import { NO_PROGRESS, openProgress } from "../demo/progress.ts";

@@ -1,5 +1,5 @@
 // How a rush looks while it runs: on a terminal a few lines that are drawn again and again, elsewhere a line now and then.
-import { quantile } from "@holdfast/client";
+import { quantile } from "@holdfast/load";
 import { type Deed, wordOf } from "./rush.ts";
 
 /** Milliseconds between two drawings, and between two lines where nothing can be drawn. */

@@ -1,7 +1,8 @@
 // A rush in numbers: as one document for programs, as a table for people.
-import { quantile, tally } from "@holdfast/client";
+
 import { PROBLEMS } from "@holdfast/contracts";
 import type { EventId } from "@holdfast/domain";
+import { quantile, tally } from "@holdfast/load";
 import { type Row, renderTable } from "../table.ts";
 import { DEEDS, type Deed, wordOf } from "./rush.ts";
 import type { Verdict } from "./verdict.ts";

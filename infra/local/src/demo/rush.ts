@@ -1,9 +1,9 @@
 // A rush: buyers who reserve at once, then buy, cancel or let their hold stand. Every answer is kept as it was told.
 // Knows HTTP and nothing of the database: what the answers are worth is the verdict's business.
 import { setTimeout as pause } from "node:timers/promises";
-import { type Answer, type Client, commandOf, followCommand, inParallel } from "@holdfast/client";
 import { Problem, Reservation } from "@holdfast/contracts";
 import type { CommandId, EventId, UserId } from "@holdfast/domain";
+import { type Answer, type Client, commandOf, followCommand, inParallel } from "@holdfast/load";
 
 /** Requests are tried so often, under one key, when no answer or none that counts comes. */
 const TRIES_MAX = 8;

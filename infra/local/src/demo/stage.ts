@@ -1,10 +1,10 @@
 // What a rush needs before it begins: gateways that count no requests, an event of its own, buyers with tokens.
 import { signAccessToken } from "@holdfast/access-token";
-import type { Client } from "@holdfast/client";
 import { type CreateEventBody, Event, SignedIn } from "@holdfast/contracts";
 import { createBuyers } from "@holdfast/db";
 import { SEED_ACCOUNTS } from "@holdfast/db/seed";
 import type { EventId } from "@holdfast/domain";
+import type { Client } from "@holdfast/load";
 import type pg from "pg";
 import type { z } from "zod";
 import type { RushBuyer } from "./rush.ts";

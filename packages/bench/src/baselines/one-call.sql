@@ -1,5 +1,5 @@
 -- B1's rules: what `decide` answers to a reserve, in the same order, as one function. What need not be locked comes
--- first; the rows that everybody wants, slot and lane, come last, so that they are locked for as short as can be.
+-- first; then the rows that everybody wants, slot and lane.
 CREATE SCHEMA IF NOT EXISTS bench;
 
 CREATE OR REPLACE FUNCTION bench.epoch_ms(at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE

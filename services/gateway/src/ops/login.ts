@@ -1,4 +1,4 @@
-// Signing in and out of the operators' pages: a form, a cookie, and no word about which part of a try was wrong.
+// Signing in and out of the operators' pages: a form, a cookie, and no more said of a failed try than the API says.
 import { LoginBody, PROBLEMS, type ProblemCode } from "@holdfast/contracts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { refusedFor } from "../problem-replies.ts";

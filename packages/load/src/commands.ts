@@ -12,7 +12,18 @@ export function commandOf({ headers }: Pick<Answer, "headers">): CommandId | nul
   return found === undefined ? null : (found as CommandId);
 }
 
-/** Throws for every answer but 200. */
+/** An answer that tells nothing of a command. `code` is the same for all of its kind. */
+export class NoCommand extends Error {
+  override name = "NoCommand";
+  readonly code: string;
+
+  constructor(id: CommandId, { status, body }: Pick<Answer, "status" | "body">) {
+    super(`${id}: ${status} ${JSON.stringify(body)}`);
+    this.code = `HTTP ${status}`;
+  }
+}
+
+/** Throws `NoCommand` for every answer but 200. */
 export async function readCommand(
   client: Pick<Client, "get">,
   token: string,
@@ -21,7 +32,7 @@ export async function readCommand(
 ): Promise<Command> {
   const headers = waitSeconds === undefined ? {} : { prefer: `wait=${waitSeconds}` };
   const answer = await client.get(`/v1/commands/${id}`, { token, headers });
-  if (answer.status !== 200) throw new Error(`${id}: ${answer.status} ${JSON.stringify(answer.body)}`);
+  if (answer.status !== 200) throw new NoCommand(id, answer);
   return Command.parse(answer.body);
 }
 

@@ -1,7 +1,8 @@
 // How much waits in all event queues together, and since when: for whoever scales workers. Only reads.
 import type { EpochMs, EventId } from "@holdfast/domain";
 import type { Redis } from "ioredis";
-import { busyEventsKey, eventKeys } from "./names.ts";
+import { askOfEach, countBusy, someBusy } from "./busy-events.ts";
+import { eventKeys } from "./names.ts";
 import { OLDEST } from "./scripts.ts";
 
 /** Busy events that one look takes in. With more, they are as many by chance, and speak for the others. */
@@ -39,14 +40,10 @@ export function openBacklog(redis: Redis, prefix: string, eventsMax = BACKLOG_EV
   return {
     async read() {
       const [busy, picked] = await Promise.all([
-        redis.scard(busyEventsKey(prefix)),
-        redis.srandmember(busyEventsKey(prefix), eventsMax) as Promise<EventId[]>,
+        countBusy(redis, prefix),
+        someBusy(redis, prefix, eventsMax),
       ]);
-      const waiting: Backlog["waiting"][number][] = [];
-      for (let i = 0; i < picked.length; i += EVENTS_AT_ONCE) {
-        const found = await Promise.all(picked.slice(i, i + EVENTS_AT_ONCE).map(oldestOf));
-        waiting.push(...found.flat());
-      }
+      const waiting = (await askOfEach(picked, EVENTS_AT_ONCE, oldestOf)).flat();
       return { waiting, speaksFor: picked.length < eventsMax ? 1 : Math.max(1, busy / picked.length) };
     },
   };

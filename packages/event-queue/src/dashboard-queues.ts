@@ -6,7 +6,8 @@ import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { depthOf } from "./activations.ts";
-import { ACTIVATIONS, busyEventsKey, DEADLINES, eventQueueName } from "./names.ts";
+import { askOfEach, someBusy } from "./busy-events.ts";
+import { ACTIVATIONS, DEADLINES, eventQueueName } from "./names.ts";
 import { readCommand } from "./wire.ts";
 
 /** Event queues that are shown. */
@@ -121,18 +122,14 @@ async function deepestOf(
   before: readonly Depth[],
   readMax: number,
 ): Promise<Depth[]> {
-  const busy = (await redis.srandmember(busyEventsKey(prefix), readMax)) as EventId[];
+  const busy = await someBusy(redis, prefix, readMax);
   const eventIds = [...new Set([...before.map(({ eventId }) => eventId), ...busy])];
-  const found: Depth[] = [];
-  for (let i = 0; i < eventIds.length; i += DEPTHS_AT_ONCE) {
-    const some = eventIds.slice(i, i + DEPTHS_AT_ONCE);
-    const depths = await Promise.all(some.map((eventId) => depthOf(redis, prefix, eventId)));
-    some.forEach((eventId, at) => {
-      const depth = depths[at] ?? 0;
-      if (depth > 0) found.push({ eventId, depth });
-    });
-  }
+  const found = await askOfEach(eventIds, DEPTHS_AT_ONCE, async (eventId) => ({
+    eventId,
+    depth: await depthOf(redis, prefix, eventId),
+  }));
   return found
+    .filter(({ depth }) => depth > 0)
     .sort((a, b) => b.depth - a.depth || (a.eventId < b.eventId ? -1 : 1))
     .slice(0, EVENT_QUEUES_SHOWN_MAX);
 }

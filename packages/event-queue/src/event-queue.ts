@@ -1,7 +1,8 @@
 // One event's queue as its owner sees it: acquire, claim in order, settle, let go. Decides nothing about commands.
 import type { CommandId, EventId } from "@holdfast/domain";
 import type { Redis } from "ioredis";
-import { busyEventsKey, type EventKeys, eventKeys } from "./names.ts";
+import { forgetBusy } from "./busy-events.ts";
+import { type EventKeys, eventKeys } from "./names.ts";
 import { ACQUIRE, RELEASE, SETTLE_AND_CLAIM } from "./scripts.ts";
 import { type CommandJob, readJob } from "./wire.ts";
 
@@ -101,17 +102,6 @@ export function openEventQueue(
       return forgetBusy(redis, prefix, eventId);
     },
   };
-}
-
-/**
- * Takes an event that has no jobs off the list of busy ones, then looks once more: who adds a job names the event after
- * the add. False when there is one again.
- */
-export async function forgetBusy(redis: Redis, prefix: string, eventId: EventId): Promise<boolean> {
-  await redis.srem(busyEventsKey(prefix), eventId);
-  if ((await redis.llen(eventKeys(prefix, eventId).wait)) === 0) return true;
-  await redis.sadd(busyEventsKey(prefix), eventId);
-  return false;
 }
 
 function readJobs(flat: readonly string[]): ClaimedJob[] {

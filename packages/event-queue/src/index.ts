@@ -1,6 +1,7 @@
 // What services say to each other through Redis: commands, activations, replies, deadlines.
 export * from "./activations.ts";
 export * from "./backlog.ts";
+export * from "./busy-events.ts";
 export * from "./connection.ts";
 export * from "./dashboard-queues.ts";
 export * from "./deadlines.ts";

@@ -3,7 +3,8 @@
 import { type Command, type EventId, QUEUE_DEPTH_MAX, servesRunningHold } from "@holdfast/domain";
 import type { Redis } from "ioredis";
 import { type Activations, depthOf } from "./activations.ts";
-import { busyEventsKey, type EventKeys, eventKeys } from "./names.ts";
+import { nameBusy } from "./busy-events.ts";
+import { type EventKeys, eventKeys } from "./names.ts";
 import { ADD } from "./scripts.ts";
 import { JOB_COMMANDS_MAX, jobName, writeJob } from "./wire.ts";
 
@@ -123,7 +124,7 @@ export function openProducer(options: ProducerOptions): Producer {
       );
       // Right behind the add, on the same connection: should its answer get lost, the sweep looks after the event.
       const named = !lane.owned;
-      if (named) redis.sadd(busyEventsKey(prefix), eventId).catch(onError);
+      if (named) nameBusy(redis, prefix, eventId).catch(onError);
       const added = await adding;
       if (added.kind !== "added") {
         lane.owned = false;
@@ -139,7 +140,7 @@ export function openProducer(options: ProducerOptions): Producer {
         settle({ kind: "enqueued", ticket, position: Math.max(1, ticket - done) });
       });
       if (owned) continue; // that drain finds it
-      if (!named) redis.sadd(busyEventsKey(prefix), eventId).catch(onError); // after the add: see `release`
+      if (!named) nameBusy(redis, prefix, eventId).catch(onError);
       activations.signal(eventId, lane.depth).catch(onError); // the sweep finds an event that was not activated
     }
     lane.sending = false;

@@ -1,21 +1,16 @@
 // How much waits, and since when: of every event's queue the oldest job, in hand or waiting, by the stamp it carries.
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { newId } from "../../runtime/src/index.ts";
-import { type Crowd, openCrowd, openFaultProxy, removeKeys, reserve } from "../../testkit/src/index.ts";
+import { openFaultProxy, removeKeys, reserve } from "../../testkit/src/index.ts";
 import { busyEventsKey, openBacklog, openProducer, openRedis, untilReady } from "../src/index.ts";
 import { type Connected, connect, NOTHING_SETTLED } from "./connected.ts";
 
 let redis: Connected;
-let crowd: Crowd;
 
 beforeAll(async () => {
   redis = await connect();
-  crowd = await openCrowd(redis.url, redis.prefix);
 });
-afterAll(async () => {
-  await crowd.close();
-  await redis.close();
-});
+afterAll(() => redis.close());
 beforeEach(() => removeKeys(redis.redis, `${redis.prefix}:*`));
 
 const backlog = (eventsMax?: number) => openBacklog(redis.redis, redis.prefix, eventsMax);
@@ -34,7 +29,7 @@ test("an event waits since its oldest command was accepted, in the queue and in 
     [other, 5_000],
     [eventId, 3_000],
   ] as const) {
-    await crowd.send(reserve(id, user, { at }));
+    await redis.crowd.send(reserve(id, user, { at }));
   }
   const since = async () =>
     Object.fromEntries((await backlog().read()).waiting.map((one) => [one.eventId, one.since]));
@@ -50,7 +45,8 @@ test("an event waits since its oldest command was accepted, in the queue and in 
 });
 
 test("of more busy events than one look takes in, those that were looked at speak for the others", async () => {
-  for (let i = 0; i < 12; i += 1) await crowd.send(reserve(redis.newEvent(), newId("user"), { at: 1_000 }));
+  for (let i = 0; i < 12; i += 1)
+    await redis.crowd.send(reserve(redis.newEvent(), newId("user"), { at: 1_000 }));
   const { waiting, speaksFor } = await backlog(5).read();
   expect([waiting.length, speaksFor]).toEqual([5, 12 / 5]);
   expect(await backlog(12).read()).toMatchObject({ waiting: { length: 12 }, speaksFor: 1 });
@@ -74,7 +70,7 @@ test("a producer tells how many commands ride in each of its jobs", async () => 
     prefix: redis.prefix,
     replyTo: null,
     newJobId: () => newId("command"),
-    activations: crowd.activations,
+    activations: redis.crowd.activations,
     monotonicMs: () => performance.now(),
     onError: () => undefined,
     onJob: (commands) => jobs.push(commands),

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Queue, Worker } from "bullmq";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { type Crowd, openCrowd, openFaultProxy, until } from "../../testkit/src/index.ts";
+import { openCrowd, openFaultProxy, until } from "../../testkit/src/index.ts";
 import {
   ACTIVATIONS,
   eventQueueName,
@@ -17,16 +17,11 @@ import { aReserve, type Connected, connect, NOTHING_SETTLED, reserves } from "./
 const PINNED = "6.7.0";
 
 let redis: Connected;
-let crowd: Crowd;
 
 beforeAll(async () => {
   redis = await connect();
-  crowd = await openCrowd(redis.url, redis.prefix);
 });
-afterAll(async () => {
-  await crowd.close();
-  await redis.close();
-});
+afterAll(() => redis.close());
 
 function stockQueue(name: string): Queue {
   const queue = new Queue(name, { connection: redis.redis, prefix: redis.prefix, skipMetasUpdate: true });
@@ -51,8 +46,8 @@ test("the version is the one that was read and tried, exactly", () => {
 test("the producer adds as BullMQ does: pushed left onto wait, the same fields in the job's hash", async () => {
   const [theirs, ours] = [redis.newEvent(), redis.newEvent()];
   const command = aReserve(ours);
-  await crowd.send(command);
-  await crowd.send(aReserve(ours));
+  await redis.crowd.send(command);
+  await redis.crowd.send(aReserve(ours));
   const [last = "", first = ""] = await redis.redis.lrange(redis.queueOf(ours).wait, 0, -1);
   const job = await redis.redis.hgetall(redis.queueOf(ours).jobs + first);
   expect(JSON.parse(job["data"] ?? "")).toMatchObject({ commands: [{ id: command.id }] });
@@ -70,8 +65,8 @@ test("the producer adds as BullMQ does: pushed left onto wait, the same fields i
 test("what the producer adds is an ordinary waiting job to a stock queue, as dashboards read it", async () => {
   const eventId = redis.newEvent();
   const [first, second] = [aReserve(eventId), aReserve(eventId)];
-  await crowd.send(first);
-  await crowd.send(second);
+  await redis.crowd.send(first);
+  await redis.crowd.send(second);
   const queue = stockQueue(eventQueueName(eventId));
   expect(await queue.getJobCounts()).toMatchObject({
     waiting: 2,
@@ -93,7 +88,7 @@ test("what the producer adds is an ordinary waiting job to a stock queue, as das
 test("a claimed and settled job leaves nothing behind, nor does a queue that was released empty", async () => {
   const eventId = redis.newEvent();
   const { jobs, as } = redis.queueOf(eventId);
-  await Promise.all(reserves(eventId, 3).map(crowd.send));
+  await Promise.all(reserves(eventId, 3).map(redis.crowd.send));
   const drain = as();
   await drain.acquire();
   const claimed = await drain.settleAndClaim(NOTHING_SETTLED, 100);
@@ -107,7 +102,7 @@ test("a claimed and settled job leaves nothing behind, nor does a queue that was
 test("however much is added, an event's queue keeps no stream of events", async () => {
   const eventId = redis.newEvent();
   const sent = reserves(eventId, 3);
-  for (const command of sent) await crowd.send(command);
+  for (const command of sent) await redis.crowd.send(command);
   const { jobs, wait, count } = redis.queueOf(eventId);
   const ids = await redis.redis.lrange(wait, 0, -1);
   expect((await redis.redis.keys(`${jobs}*`)).sort()).toEqual(
@@ -133,28 +128,27 @@ test("a handle of an event's queue opens no connection", async () => {
 
 test("job ids of activations are BullMQ's own, and an event has one activation however often it is signalled", async () => {
   const eventId = redis.newEvent();
-  for (let i = 0; i < 5; i += 1) await crowd.activations.signal(eventId);
+  for (let i = 0; i < 5; i += 1) await redis.crowd.activations.signal(eventId);
   const queue = stockQueue(ACTIVATIONS);
   const mine = (await queue.getJobs(["waiting"])).filter(({ data }) => data.eventId === eventId);
   expect(mine).toHaveLength(1);
   expect(mine[0]?.id).toMatch(/^\d+$/);
   expect(await redis.redis.get(queue.toKey(`de:${eventId}`))).toBe(mine[0]?.id);
-  expect(await crowd.activations.missing([eventId, redis.newEvent()])).toHaveLength(1);
+  expect(await redis.crowd.activations.missing([eventId, redis.newEvent()])).toHaveLength(1);
 });
 
 test("signals at once are few adds, and the last of them is not lost", async () => {
   const eventId = redis.newEvent();
   const key = stockQueue(ACTIVATIONS).toKey("id");
   const before = Number(await redis.redis.get(key));
-  await Promise.all(Array.from({ length: 50 }, () => crowd.activations.signal(eventId)));
+  await Promise.all(Array.from({ length: 50 }, () => redis.crowd.activations.signal(eventId)));
   expect(Number(await redis.redis.get(key)) - before).toBe(2);
 });
 
 test("signals during an active drain bring exactly one more", async () => {
   const other = await connect(); // activations of its own: this worker takes whatever is there
   onTestFinished(() => other.close());
-  const others = await openCrowd(other.url, other.prefix);
-  onTestFinished(() => others.close());
+  const others = other.crowd;
   const eventId = other.newEvent();
   let drains = 0;
   let begin = (): void => undefined;
@@ -194,8 +188,7 @@ test("signals during an active drain bring exactly one more", async () => {
 test("an activation whose worker died is handed on within two seconds (F4)", async () => {
   const other = await connect();
   onTestFinished(() => other.close());
-  const others = await openCrowd(other.url, other.prefix);
-  onTestFinished(() => others.close());
+  const others = other.crowd;
   const eventId = other.newEvent();
   // Like a killed process: takes the job, never renews its lock, never ends it, looks for no stalled ones.
   let taken = (): void => undefined;
@@ -230,8 +223,7 @@ test("an activation whose worker died is handed on within two seconds (F4)", asy
 test("a drain that rejects is tried again after a short delay, as often as it takes", async () => {
   const other = await connect();
   onTestFinished(() => other.close());
-  const others = await openCrowd(other.url, other.prefix);
-  onTestFinished(() => others.close());
+  const others = other.crowd;
   let drains = 0;
   const worker = startDrainSlots({
     redis: patient(),
@@ -253,7 +245,7 @@ test("a drain that rejects is tried again after a short delay, as often as it ta
 
 test("depths are read without knowing any job", async () => {
   const eventId = redis.newEvent();
-  await Promise.all(reserves(eventId, 2).map(crowd.send));
+  await Promise.all(reserves(eventId, 2).map(redis.crowd.send));
   await redis.queueOf(eventId).as().acquire();
   expect(await jobsOf(redis.redis, redis.prefix, eventId)).toEqual({ waiting: 2, active: 0 });
 });

@@ -1,8 +1,9 @@
-// What the tests of this package share: the run's Redis, a connection that drains, and queues of single events.
+// What the tests of this package share: the run's Redis, a crowd that sends, a connection that drains, and queues of single
+// events.
 import { randomUUID } from "node:crypto";
 import type { EventId, ReserveCommand } from "@holdfast/domain";
 import { newId } from "../../runtime/src/index.ts";
-import { openTestRedis, reserve, type TestRedis } from "../../testkit/src/index.ts";
+import { type Crowd, openCrowd, openTestRedis, reserve, type TestRedis } from "../../testkit/src/index.ts";
 import {
   type EventKeys,
   type EventQueue,
@@ -14,6 +15,8 @@ import {
 } from "../src/index.ts";
 
 export interface Connected extends TestRedis {
+  /** Who sends commands. */
+  readonly crowd: Crowd;
   /** An event's keys and its queue as a new drain sees it, the drain's token given. */
   queueOf(eventId: EventId): EventKeys & { as(token?: string): EventQueue };
   newEvent(): EventId;
@@ -25,14 +28,17 @@ export async function connect(): Promise<Connected> {
     openRedis({ url: store.url, name: "test-drains", onError: () => undefined }),
   );
   await untilReady(drains);
+  const crowd = await openCrowd(store.url, store.prefix);
   return {
     ...store,
+    crowd,
     newEvent: () => newId("event"),
     queueOf: (eventId) => ({
       ...eventKeys(store.prefix, eventId),
       as: (token = randomUUID()) => openEventQueue(drains, store.prefix, eventId, token),
     }),
     close: async () => {
+      await crowd.close();
       drains.disconnect();
       await store.close();
     },

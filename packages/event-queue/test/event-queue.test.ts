@@ -1,26 +1,20 @@
 // An event's queue as its owners see it, one after the other and two at once: order, tokens, deaths, letting go.
 import type { EventId } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Crowd, openCrowd } from "../../testkit/src/index.ts";
 import { busyEventsKey, type ClaimedJob, NotOwner } from "../src/index.ts";
 import { aReserve, type Connected, connect, NOTHING_SETTLED, reserves } from "./connected.ts";
 
 let redis: Connected;
-let crowd: Crowd;
 
 beforeAll(async () => {
   redis = await connect();
-  crowd = await openCrowd(redis.url, redis.prefix);
 });
-afterAll(async () => {
-  await crowd.close();
-  await redis.close();
-});
+afterAll(() => redis.close());
 
 /** Enqueues commands, a job each, and gives their ids. */
 async function enqueue(eventId: EventId, count: number): Promise<string[]> {
   const commands = reserves(eventId, count);
-  for (const command of commands) await crowd.send(command);
+  for (const command of commands) await redis.crowd.send(command);
   return commands.map(({ id }) => id);
 }
 
@@ -40,7 +34,7 @@ async function afterDeaths(eventId: EventId, deaths: number): Promise<void> {
 test("claims come in the order of the adds, about as many commands as asked for", async () => {
   const eventId = redis.newEvent();
   const ids = await enqueue(eventId, 5);
-  await Promise.all(reserves(eventId, 30).map(crowd.send)); // 1, then 29 in one job
+  await Promise.all(reserves(eventId, 30).map(redis.crowd.send)); // 1, then 29 in one job
   const drain = redis.queueOf(eventId).as();
   expect(await drain.acquire()).toEqual({ deaths: 0, leftBehind: [] });
   expect(idsOf(await drain.settleAndClaim(NOTHING_SETTLED, 3))).toEqual(ids.slice(0, 3));
@@ -157,7 +151,7 @@ test("a command that is added while the queue is released is seen by the release
     const eventId = redis.newEvent();
     const drain = redis.queueOf(eventId).as();
     await drain.acquire();
-    const [empty] = await Promise.all([drain.release(), crowd.send(aReserve(eventId))]);
+    const [empty] = await Promise.all([drain.release(), redis.crowd.send(aReserve(eventId))]);
     const known = await redis.redis.sismember(busyEventsKey(redis.prefix), eventId);
     if (known === 0) throw new Error(`round ${round}: a job waits, nobody knows; the release said ${empty}`);
   }

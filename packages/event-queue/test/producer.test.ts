@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { type Command, QUEUE_DEPTH_MAX } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { type Crowd, expireDue, openCrowd, openFaultProxy, until } from "../../testkit/src/index.ts";
+import { expireDue, openFaultProxy, until } from "../../testkit/src/index.ts";
 import {
   type Activations,
   busyEventsKey,
@@ -16,16 +16,11 @@ import {
 import { aReserve, type Connected, connect, NOTHING_SETTLED, reserves } from "./connected.ts";
 
 let redis: Connected;
-let crowd: Crowd;
 
 beforeAll(async () => {
   redis = await connect();
-  crowd = await openCrowd(redis.url, redis.prefix);
 });
-afterAll(async () => {
-  await crowd.close();
-  await redis.close();
-});
+afterAll(() => redis.close());
 
 const deaf: Activations = {
   signal: async () => undefined,
@@ -67,14 +62,14 @@ const enqueueAll = (producer: Producer, commands: readonly Command[]) =>
 test("in a calm moment a job carries one command and leaves at once", async () => {
   const eventId = redis.newEvent();
   const commands = reserves(eventId, 3);
-  for (const command of commands) expect((await crowd.send(command)).kind).toBe("enqueued");
+  for (const command of commands) expect((await redis.crowd.send(command)).kind).toBe("enqueued");
   expect(await jobsOf(eventId)).toEqual(commands.map(({ id }) => [id]));
 });
 
 test("while an add is under way commands gather, and ride together, 128 in a job at most", async () => {
   const eventId = redis.newEvent();
   const commands = reserves(eventId, 1 + JOB_COMMANDS_MAX + 10);
-  const sent = await enqueueAll(crowd.producer, commands);
+  const sent = await enqueueAll(redis.crowd.producer, commands);
   const jobs = await jobsOf(eventId);
   expect(jobs.map((job) => job.length)).toEqual([1, JOB_COMMANDS_MAX, 10]);
   expect(jobs.flat()).toEqual(commands.map(({ id }) => id));
@@ -85,7 +80,7 @@ test("while an add is under way commands gather, and ride together, 128 in a job
 
 test("one event's add does not wait for another's", async () => {
   const [one, other] = [redis.newEvent(), redis.newEvent()];
-  await enqueueAll(crowd.producer, [...reserves(one, 2), ...reserves(other, 2)]);
+  await enqueueAll(redis.crowd.producer, [...reserves(one, 2), ...reserves(other, 2)]);
   expect((await jobsOf(one)).map((job) => job.length)).toEqual([1, 1]);
   expect((await jobsOf(other)).map((job) => job.length)).toEqual([1, 1]);
 });
@@ -130,13 +125,13 @@ test("an activation that fails is told, and the command is enqueued all the same
 
 test("a position counts from one and counts what was done meanwhile", async () => {
   const eventId = redis.newEvent();
-  await enqueueAll(crowd.producer, reserves(eventId, 5));
+  await enqueueAll(redis.crowd.producer, reserves(eventId, 5));
   const drain = redis.queueOf(eventId).as();
   await drain.acquire();
   const claimed = await drain.settleAndClaim(NOTHING_SETTLED, 1);
   await drain.settleAndClaim({ jobs: claimed, suspicionEnds: false }, 0);
   const next = aReserve(eventId);
-  expect(await crowd.producer.enqueue(next)).toEqual({ kind: "enqueued", ticket: 6, position: 5 });
+  expect(await redis.crowd.producer.enqueue(next)).toEqual({ kind: "enqueued", ticket: 6, position: 5 });
 });
 
 test("a full queue refuses the crowd, and has more room for what a running hold needs", async () => {
@@ -220,14 +215,14 @@ test("an add that the server refuses was not sent", async () => {
   const eventId = redis.newEvent();
   await redis.redis.set(redis.queueOf(eventId).wait, "not a list");
   const command = aReserve(eventId);
-  const refused = await crowd.producer.enqueue(command);
+  const refused = await redis.crowd.producer.enqueue(command);
   expect(refused).toMatchObject({ kind: "not-sent", error: { name: "ReplyError" } });
 });
 
 test("an add is whole or not at all: where its commands cannot be counted, nothing is in the queue", async () => {
   const eventId = redis.newEvent();
   await redis.redis.set(redis.queueOf(eventId).count, "not a hash");
-  expect((await crowd.producer.enqueue(aReserve(eventId))).kind).toBe("not-sent");
+  expect((await redis.crowd.producer.enqueue(aReserve(eventId))).kind).toBe("not-sent");
   expect(await jobsOf(eventId)).toEqual([]);
 });
 

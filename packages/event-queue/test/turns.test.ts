@@ -1,21 +1,16 @@
 // In which order events get their turns: calm ones before deep ones, and no deep one never.
 import type { EventId } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { type Crowd, openCrowd, until } from "../../testkit/src/index.ts";
+import { until } from "../../testkit/src/index.ts";
 import { ACTIVATIONS, DEEP_COMMANDS, DEEP_WAIT_MS, openPatientRedis, startDrainSlots } from "../src/index.ts";
 import { type Connected, connect } from "./connected.ts";
 
 let redis: Connected;
-let crowd: Crowd;
 
 beforeAll(async () => {
   redis = await connect();
-  crowd = await openCrowd(redis.url, redis.prefix);
 });
-afterAll(async () => {
-  await crowd.close();
-  await redis.close();
-});
+afterAll(() => redis.close());
 
 /** Those who took their last turns as deep events. */
 const asDeep = new Set<EventId>();
@@ -57,44 +52,44 @@ test("R4: deep events take their turns after calm ones that came later, and amon
     redis.newEvent(),
     redis.newEvent(),
   ];
-  await crowd.activations.signal(first, DEEP_COMMANDS);
-  await crowd.activations.signal(second, 10 * DEEP_COMMANDS);
-  await crowd.activations.signal(calm, DEEP_COMMANDS - 1);
-  await crowd.activations.signal(calmToo);
-  expect(await crowd.activations.waiting()).toBe(4);
-  expect(await crowd.activations.missing([first, calm])).toEqual([]);
+  await redis.crowd.activations.signal(first, DEEP_COMMANDS);
+  await redis.crowd.activations.signal(second, 10 * DEEP_COMMANDS);
+  await redis.crowd.activations.signal(calm, DEEP_COMMANDS - 1);
+  await redis.crowd.activations.signal(calmToo);
+  expect(await redis.crowd.activations.waiting()).toBe(4);
+  expect(await redis.crowd.activations.missing([first, calm])).toEqual([]);
   expect(await turns(4)).toEqual([calm, calmToo, first, second]);
   expect(asDeep).toEqual(new Set([first, second]));
 });
 
 test("R4: an event that is signalled as deep during its turn gets its next one after the calm ones", async () => {
   const [deep, calm] = [redis.newEvent(), redis.newEvent()];
-  await crowd.activations.signal(deep);
+  await redis.crowd.activations.signal(deep);
   const taken = await turns(3, async () => {
-    await crowd.activations.signal(deep, DEEP_COMMANDS);
-    await crowd.activations.signal(calm);
+    await redis.crowd.activations.signal(deep, DEEP_COMMANDS);
+    await redis.crowd.activations.signal(calm);
   });
   expect(taken).toEqual([deep, calm, deep]);
 });
 
 test("R4: calm events do not keep a deep one waiting for ever: the one that waited too long goes first", async () => {
   const [young, old, calm] = [redis.newEvent(), redis.newEvent(), redis.newEvent()];
-  await crowd.activations.signal(old, DEEP_COMMANDS);
-  await crowd.activations.signal(young, DEEP_COMMANDS);
-  await crowd.activations.signal(calm);
-  await crowd.activations.hurry(); // nobody has waited for long
+  await redis.crowd.activations.signal(old, DEEP_COMMANDS);
+  await redis.crowd.activations.signal(young, DEEP_COMMANDS);
+  await redis.crowd.activations.signal(calm);
+  await redis.crowd.activations.hurry(); // nobody has waited for long
   expect(await redis.redis.llen(key("wait"))).toBe(1);
   await waited(old, DEEP_WAIT_MS);
-  await crowd.activations.hurry();
+  await redis.crowd.activations.hurry();
   expect(await turns(3)).toEqual([old, calm, young]);
   expect(asDeep).toEqual(new Set([young])); // who was hurried waits for no other deep one either
 });
 
 test("R4: without calm events nobody is hurried: deep ones take their turns anyway", async () => {
   const deep = redis.newEvent();
-  await crowd.activations.signal(deep, DEEP_COMMANDS);
+  await redis.crowd.activations.signal(deep, DEEP_COMMANDS);
   await waited(deep, DEEP_WAIT_MS);
-  await crowd.activations.hurry();
+  await redis.crowd.activations.hurry();
   expect(await redis.redis.llen(key("wait"))).toBe(0);
   expect(await turns(1)).toEqual([deep]);
 });

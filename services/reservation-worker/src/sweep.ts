@@ -3,7 +3,7 @@
 
 import { acceptedOf, eventsWithDueHolds, forgetEnded, overdueEvents } from "@holdfast/db";
 import type { Command, EpochMs, EventId } from "@holdfast/domain";
-import { type Activations, busyEventsKey, forgetBusy, jobsOf, type Producer } from "@holdfast/event-queue";
+import { type Activations, forgetBusy, jobsOf, type Producer, someBusy } from "@holdfast/event-queue";
 import type { Logger } from "@holdfast/runtime";
 import type { Redis } from "ioredis";
 import type pg from "pg";
@@ -107,7 +107,7 @@ async function activateForgotten(
   { pool, redis, prefix, activations, log }: SweepDeps,
   given: readonly EventId[],
 ): Promise<number> {
-  const busy = (await redis.srandmember(busyEventsKey(prefix), SWEEP_EVENTS_MAX)) as EventId[];
+  const busy = await someBusy(redis, prefix, SWEEP_EVENTS_MAX);
   const idle = await activations.missing([...new Set([...busy, ...given])]);
   const halted = await pausedAmong(pool, idle);
   let activated = 0;

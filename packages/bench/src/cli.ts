@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { countArgument, refuseUnknown } from "@holdfast/local/arguments";
+import { messageOf } from "@holdfast/local/message-of";
 import { type ArgsDef, defineCommand, renderUsage, runCommand } from "citty";
 import { goalsOf } from "./figures.ts";
 import { blockText, machineText, summaryText, trialText } from "./report.ts";
@@ -80,6 +81,6 @@ try {
   if (rawArgs.includes("--help")) process.stdout.write(`${await renderUsage(bench)}\n`);
   else await runCommand(bench, { rawArgs });
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = 1;
 }

@@ -1,14 +1,7 @@
 // From blocks to figures: medians, ratios of a round's blocks, and the goals that they are held against. Pure.
+import { median } from "@holdfast/load";
 import type { RoundBlock } from "./run.ts";
 import type { VariantName } from "./variants.ts";
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle];
-  if (upper === undefined) return Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
-}
 
 interface Floor {
   readonly clients: number;

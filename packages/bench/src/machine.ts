@@ -3,7 +3,7 @@ import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } f
 import { cpus } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { median } from "./figures.ts";
+import { median } from "@holdfast/load";
 import type { BenchStores } from "./stores.ts";
 
 const POSTGRES_SETTINGS = ["fsync", "synchronous_commit", "full_page_writes", "wal_sync_method"];

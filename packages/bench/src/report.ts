@@ -1,6 +1,8 @@
 // A run in words, for a terminal. Computes nothing that `figures` does not.
+
+import { median } from "@holdfast/load";
 import type { Block } from "./block.ts";
-import { blocksOf, goalsOf, median, ratios } from "./figures.ts";
+import { blocksOf, goalsOf, ratios } from "./figures.ts";
 import type { Machine } from "./machine.ts";
 import type { RoundBlock, RunResult } from "./run.ts";
 import { VARIANTS } from "./variants.ts";

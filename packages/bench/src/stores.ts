@@ -7,6 +7,7 @@ import { migrate } from "@holdfast/db/migrate";
 import type { EventId, UserId } from "@holdfast/domain";
 import { SLOT_CAPACITY_MAX } from "@holdfast/domain";
 import { dataDirFrom, openStores, prepareDataDir, removeDataDir } from "@holdfast/local/stores";
+import { urlOfDatabase } from "@holdfast/testkit/database-url";
 import { createEvent, createUsers } from "@holdfast/testkit/fixtures";
 import { Redis } from "ioredis";
 import pg from "pg";
@@ -65,7 +66,7 @@ export async function openBenchStores({ users, log, signal }: StoresWish): Promi
     // Copied as files: nothing of it is left in the write-ahead log for the block to carry.
     await server.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} STRATEGY FILE_COPY`);
     await redis.flushall();
-    const url = urlOf(stores.databaseUrl, name);
+    const url = urlOfDatabase(stores.databaseUrl, name);
     const pool = openPool(url);
     const drop = async (): Promise<void> => {
       await pool.end();
@@ -76,7 +77,7 @@ export async function openBenchStores({ users, log, signal }: StoresWish): Promi
   try {
     log(`making a template database with ${users} users`);
     await server.query(`CREATE DATABASE ${TEMPLATE}`);
-    const template = await fillTemplate(urlOf(stores.databaseUrl, TEMPLATE), users);
+    const template = await fillTemplate(urlOfDatabase(stores.databaseUrl, TEMPLATE), users);
     return { dataDir, redisUrl: stores.redisUrl, server, redis, ...template, fresh, close };
   } catch (error) {
     await close();
@@ -101,10 +102,4 @@ function openPool(url: string): pg.Pool {
   const pool = new pg.Pool({ connectionString: url, max: 2 });
   pool.on("error", () => {}); // the next query says what is wrong
   return pool;
-}
-
-function urlOf(server: string, database: string): string {
-  const url = new URL(server);
-  url.pathname = `/${database}`;
-  return url.toString();
 }

@@ -1,6 +1,6 @@
 // Medians, ratios of a round, and the goals that they are held against.
 import { describe, expect, test } from "vitest";
-import { goalsOf, median, ratios } from "../src/figures.ts";
+import { goalsOf, ratios } from "../src/figures.ts";
 import type { RoundBlock } from "../src/run.ts";
 import type { VariantName } from "../src/variants.ts";
 
@@ -30,14 +30,6 @@ const block = (
   othersShare: 0,
   statuses: {},
   faults: [],
-});
-
-describe("a median", () => {
-  test("is the one in the middle, or between the two that are", () => {
-    expect(median([9, 1, 5])).toBe(5);
-    expect(median([1, 2, 4, 9])).toBe(3);
-    expect(median([])).toBeNaN();
-  });
 });
 
 describe("a ratio", () => {

@@ -5,7 +5,8 @@ import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
-import { createDatabase, dropDatabase, withDatabase } from "../../testkit/src/database.ts";
+import { createDatabase, dropDatabase } from "../../testkit/src/database.ts";
+import { urlOfDatabase } from "../../testkit/src/database-url.ts";
 import { until } from "../../testkit/src/index.ts";
 import "../../testkit/src/provided.ts";
 import { migrate } from "../src/migrate.ts";
@@ -17,7 +18,7 @@ let pool: pg.Pool;
 beforeEach(async () => {
   name = `holdfast_test_empty_${randomBytes(6).toString("hex")}`;
   await createDatabase(inject("databaseUrl"), name);
-  url = withDatabase(inject("databaseUrl"), name);
+  url = urlOfDatabase(inject("databaseUrl"), name);
   pool = new pg.Pool({ connectionString: url, max: 3 });
   pool.on("error", () => undefined);
 });
@@ -95,7 +96,7 @@ test("a migration that was killed half-way left nothing, and the next run comple
 });
 
 test("a database that cannot be reached is an error", async () => {
-  await expect(migrate(withDatabase(url, "holdfast_test_no_such_database"))).rejects.toThrow(
+  await expect(migrate(urlOfDatabase(url, "holdfast_test_no_such_database"))).rejects.toThrow(
     "does not exist",
   );
 });

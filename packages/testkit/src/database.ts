@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { inject } from "vitest";
+import { urlOfDatabase } from "./database-url.ts";
 import "./provided.ts";
 
 export interface TestDatabase {
@@ -18,7 +19,7 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   const server = inject("databaseUrl");
   const name = databaseName("file");
   await createDatabase(server, name, inject("templateDatabase"));
-  const url = withDatabase(server, name);
+  const url = urlOfDatabase(server, name);
   const pool = new pg.Pool({ connectionString: url, max: 10 });
   pool.on("error", () => {}); // an idle connection cut by a test; the next query says what is wrong
   return {
@@ -44,13 +45,6 @@ export async function createDatabase(server: string, name: string, template?: st
 /** Drops a database and cuts whoever is connected to it. */
 export async function dropDatabase(server: string, name: string): Promise<void> {
   await onServer(server, `drop database if exists ${name} with (force)`);
-}
-
-/** The address of another database on the same server. */
-export function withDatabase(server: string, name: string): string {
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  return url.toString();
 }
 
 async function onServer(server: string, statement: string): Promise<void> {

@@ -13,7 +13,8 @@ import {
 } from "@holdfast/local/stores";
 import type { TestProject } from "vitest/node";
 import { containStores } from "./containers.ts";
-import { createDatabase, databaseName, dropDatabase, withDatabase } from "./database.ts";
+import { createDatabase, databaseName, dropDatabase } from "./database.ts";
+import { urlOfDatabase } from "./database-url.ts";
 import "./provided.ts";
 
 /** Directories of runs: the next run removes those that a killed one has left behind. */
@@ -39,7 +40,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 async function prepareTemplate(server: string, template: string): Promise<string> {
   try {
     await createDatabase(server, template);
-    await migrate(withDatabase(server, template));
+    await migrate(urlOfDatabase(server, template));
     return "";
   } catch (error) {
     const reasons: string[] = [];

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Problem, Reservation } from "@holdfast/contracts";
 import type { CommandId, EventId, UserId } from "@holdfast/domain";
-import { type Answer, type Client, commandOf, followCommand, inParallel } from "@holdfast/load";
+import { type Answer, at, type Client, commandOf, followCommand, inParallel } from "@holdfast/load";
 
 /** Requests are tried so often, under one key, when no answer or none that counts comes. */
 const TRIES_MAX = 8;
@@ -128,10 +128,4 @@ async function endOf(client: Client, token: string, answer: Answer): Promise<Tol
 function troubleOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return "code" in error && typeof error.code === "string" ? error.code : error.message;
-}
-
-function at(clients: readonly Client[], n: number): Client {
-  const client = clients[n % clients.length];
-  if (client === undefined) throw new RangeError("a rush needs a gateway");
-  return client;
 }

@@ -1,6 +1,7 @@
 // Outcomes on their way back: a worker publishes one message for each batch and gateway; a gateway listens on a
 // channel of its own, from before its command is sent. A message may get lost: the outcome's row does not.
 import type { CommandId } from "@holdfast/domain";
+import { FreeListMap } from "@holdfast/runtime/free-list";
 import type { Redis } from "ioredis";
 import { replyChannel } from "./names.ts";
 import { type Reply, readReplies, writeReplies } from "./wire.ts";
@@ -25,7 +26,7 @@ export interface Replies {
 
 /** Listens on the channel of `gateway` over a connection of its own (which must be a patient one). */
 export async function openReplies(redis: Redis, prefix: string, gateway: string): Promise<Replies> {
-  const waiters = new Map<CommandId, ((reply: Reply) => void)[]>();
+  const waiters = new FreeListMap<CommandId, ((reply: Reply) => void)[]>();
   let waiting = 0;
 
   redis.on("message", (_channel: string, text: string) => {

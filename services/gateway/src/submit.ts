@@ -12,6 +12,7 @@ import {
 } from "@holdfast/db";
 import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
 import { type Enqueued, eventKeys, type Producer, type Replies, type Reply } from "@holdfast/event-queue";
+import { FreeList, FreeListMap } from "@holdfast/runtime/free-list";
 import type { Redis } from "ioredis";
 import type pg from "pg";
 import { coalesce } from "./coalesce.ts";
@@ -70,6 +71,8 @@ export interface CommandsDeps {
   readonly onError: (error: unknown) => void;
 }
 
+const stopWaiting = (wait: Wait): void => wait.stop();
+
 class UnknownSender extends Error {
   override name = "UnknownSender";
 }
@@ -98,9 +101,9 @@ type Heard = Reply | Exclude<Enqueued, { kind: "enqueued" }> | "nothing";
 /** Somebody who is waiting. */
 interface Wait {
   /** Ends it with what is known. */
-  readonly stop: () => void;
+  stop(): void;
   /** Ends it when the outcome is there: its message may have been lost. */
-  readonly look?: () => void;
+  look?(): void;
 }
 
 export function createCommands({ pool, redis, prefix, producer, replies, onError }: CommandsDeps): Commands {
@@ -118,39 +121,31 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   }, ROWS_PER_STATEMENT_MAX);
 
   /** Submissions here that are not answered yet: a repeat rides along with the first. */
-  const sending = new Map<CommandId, Promise<Enqueued>>();
-  const waits = new Set<Wait>();
+  const sending = new FreeListMap<CommandId, Promise<Enqueued>>();
+  const waits = new FreeList<Wait>();
   let hurried = false;
   replies.onReturn(() => {
-    for (const { look } of [...waits]) look?.();
+    for (const wait of waits) wait.look?.();
   });
 
-  async function submit(submission: Submission): Promise<Submitted | SubmitRefused> {
+  async function submit({ command, waitMs, respondAsync }: Submission): Promise<Submitted | SubmitRefused> {
     try {
-      return submission.respondAsync ? await promiseFirst(submission.command) : await waitFirst(submission);
+      if (respondAsync) return await promiseFirst(command);
+      const first = sending.get(command.id);
+      const ear = new Ear(command.id, waitMs);
+      ear.listenTo(first ?? send(command));
+      const heard = await ear.heard;
+      if (first === undefined) sending.delete(command.id);
+      if (heard !== "nothing" && "outcome" in heard) {
+        return { kind: "ended", outcome: heard.outcome, replayed: heard.replayed || first !== undefined };
+      }
+      if (heard !== "nothing" && heard.kind !== "unknown") return await notTaken(command, heard.kind);
+      return await promiseLate(command, ear.ticket, first !== undefined);
     } catch (error) {
       if (error instanceof UnknownSender) return { kind: "unknown-sender" };
       onError(error);
       return { kind: "unavailable", retryAfterSeconds: RETRY_AFTER_SECONDS };
     }
-  }
-
-  async function waitFirst({ command, waitMs }: Submission): Promise<Submitted | SubmitRefused> {
-    const first = sending.get(command.id);
-    let ticket: number | null = null;
-    const heard = await listen(command.id, waitMs, (tell) => {
-      const enqueued = first ?? send(command);
-      enqueued.then((sent) => {
-        if (sent.kind === "enqueued") ticket = sent.ticket;
-        else tell(sent);
-      }, onError);
-    });
-    if (first === undefined) sending.delete(command.id);
-    if (heard !== "nothing" && "outcome" in heard) {
-      return { kind: "ended", outcome: heard.outcome, replayed: heard.replayed || first !== undefined };
-    }
-    if (heard !== "nothing" && heard.kind !== "unknown") return notTaken(command, heard.kind);
-    return promiseLate(command, ticket, first !== undefined);
   }
 
   function send(command: Command): Promise<Enqueued> {
@@ -159,29 +154,52 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     return enqueued;
   }
 
-  /** The first thing that is heard of a command. Listens from before it is sent. */
-  function listen(
-    id: CommandId,
-    waitMs: number,
-    start: (tell: (heard: Heard) => void) => void,
-  ): Promise<Heard> {
-    return new Promise((resolve) => {
-      const tell = (heard: Heard): void => {
-        clearTimeout(timer);
-        waits.delete(wait);
-        giveUp();
-        resolve(heard);
-      };
-      const stop = (): void => tell("nothing");
-      const look = (): void => {
-        read(id).then((kept) => (kept?.outcome ?? null) !== null && stop(), onError);
-      };
-      const wait: Wait = { stop, look };
-      const giveUp = replies.expect(id, tell);
-      const timer = setTimeout(stop, hurried ? 0 : waitMs);
-      waits.add(wait);
-      start(tell);
-    });
+  /**
+   * Hears the first thing that is told of a command, or after `waitMs` milliseconds nothing. To be made before the
+   * command is sent. A class, and not a handful of closures: there is one for each request that waits.
+   */
+  class Ear implements Wait {
+    readonly heard: Promise<Heard>;
+    /** The command's number in the queue, once it is known. */
+    ticket: number | null = null;
+    readonly #id: CommandId;
+    readonly #place = waits.add(this);
+    readonly #giveUp: () => void;
+    readonly #timer: NodeJS.Timeout;
+    #resolve: (heard: Heard) => void = () => undefined;
+
+    constructor(id: CommandId, waitMs: number) {
+      this.#id = id;
+      this.heard = new Promise((resolve) => {
+        this.#resolve = resolve;
+      });
+      this.#giveUp = replies.expect(id, (reply) => this.#end(reply));
+      this.#timer = setTimeout(stopWaiting, hurried ? 0 : waitMs, this);
+    }
+
+    listenTo(enqueued: Promise<Enqueued>): void {
+      enqueued.then((sent) => {
+        if (sent.kind === "enqueued") this.ticket = sent.ticket;
+        else this.#end(sent);
+      }, onError);
+    }
+
+    stop(): void {
+      this.#end("nothing");
+    }
+
+    look(): void {
+      read(this.#id).then((kept) => {
+        if ((kept?.outcome ?? null) !== null) this.stop();
+      }, onError);
+    }
+
+    #end(heard: Heard): void {
+      clearTimeout(this.#timer);
+      waits.remove(this.#place, this);
+      this.#giveUp();
+      this.#resolve(heard);
+    }
   }
 
   /** Refused at the door, unless it is the repeat of a command that has ended. */
@@ -232,13 +250,13 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     return new Promise((resolve) => {
       const answer = (known: number | null): void => {
         clearTimeout(timer);
-        waits.delete(wait);
+        waits.remove(place, wait);
         resolve(known);
       };
       const giveUp = (): void => answer(null);
       const wait: Wait = { stop: giveUp };
       const timer = setTimeout(giveUp, HINT_WAIT_MS);
-      waits.add(wait);
+      const place = waits.add(wait);
       hint.then(answer, giveUp);
     });
   }
@@ -291,7 +309,7 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
       if (kept === null || kept.outcome !== null || left <= 0 || hurried || signal.aborted) {
         return kept === null ? null : recordOf(kept);
       }
-      await listen(id, Math.min(left, WATCH_EVERY_MS), () => undefined);
+      await new Ear(id, Math.min(left, WATCH_EVERY_MS)).heard;
     }
   }
 
@@ -304,7 +322,7 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     },
     hurry() {
       hurried = true;
-      for (const { stop } of [...waits]) stop();
+      for (const wait of waits) wait.stop();
     },
   };
 }

@@ -16,7 +16,18 @@ const inRange = (ms: number): boolean => ms >= TIME_MIN && ms < TIME_MAX;
 /** A time as clients see it: ISO 8601 in UTC, with milliseconds. */
 export const TimeOut = z.iso.datetime();
 
-export const isoTime = (ms: number): string => new Date(ms).toISOString();
+/** Texts of times that were told last: all outcomes of a batch bear the same few. */
+const toldTimes = new Map<number, string>();
+const TOLD_TIMES_MAX = 64;
+
+export function isoTime(ms: number): string {
+  const told = toldTimes.get(ms);
+  if (told !== undefined) return told;
+  const text = new Date(ms).toISOString();
+  if (toldTimes.size === TOLD_TIMES_MAX) toldTimes.clear();
+  toldTimes.set(ms, text);
+  return text;
+}
 export const isoTimeOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));
 
 export const text = (max: number) => z.string().min(1).max(max);

@@ -115,7 +115,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (request.method === "OPTIONS") return void reply.code(204).send();
     throw new Refused({ code: "method-not-allowed" });
   });
-  app.addHook("onSend", (_request, reply, payload, done) => {
+  app.addHook("onSend", (request, reply, payload, done) => {
+    options.metrics.requestAnswered(request, reply);
     if (options.stopping.aborted) reply.header("connection", "close"); // a kept connection would hold up the stop
     done(null, payload);
   });

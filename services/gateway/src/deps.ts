@@ -16,7 +16,7 @@ export interface GatewayDeps {
   readonly origins: Origins;
   readonly signIn: SignIn;
   readonly longPolls: LongPolls;
-  readonly metrics: Pick<GatewayMetrics, "answered" | "watch">;
+  readonly metrics: Pick<GatewayMetrics, "answered" | "requestAnswered" | "watch">;
   /** The role as the database has it now; null when the user is gone or disabled. */
   readonly roleNow: (identity: Identity) => Promise<UserRole | null>;
   /** Can the stores be reached? */

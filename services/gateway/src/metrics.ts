@@ -1,7 +1,7 @@
 // What the gateway counts of its own work, under the names by which operators know it (docs/operations.md). Requests
 // are counted when their answer is ready to be sent; a connection that brings no readable request is not counted.
 import { type Metrics, type Tally, tallies } from "@holdfast/runtime";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { SubmitRefused, Submitted } from "./submit.ts";
 
@@ -14,8 +14,10 @@ const NO_ROUTE = "none";
 const ANSWERS = ["outcome", "accepted", "queue-full", "unavailable", "unknown-sender"] as const;
 
 export interface GatewayMetrics {
-  /** Counts the requests of all routes that are added from now on, and those that no route takes. */
+  /** From now on, routes that are added are counted by name. */
   watch(app: FastifyInstance): void;
+  /** Counts a request whose answer is ready to be sent. */
+  requestAnswered(request: FastifyRequest, reply: FastifyReply): void;
   /** How a command was answered. */
   answered(how: (Submitted | SubmitRefused)["kind"]): void;
   /** A job was sent with so many commands. */
@@ -75,17 +77,17 @@ export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
     };
   }
 
+  const unrouted = countRequests(NO_ROUTE, "any");
+
   return {
     watch(app) {
-      const unrouted = countRequests(NO_ROUTE, "any");
       app.addHook("onRoute", (route) => {
         route.config = { ...route.config, countRequest: countRequests(route.url, String(route.method)) };
       });
-      app.addHook("onSend", (request, reply, payload, done) => {
-        const count = request.routeOptions.config.countRequest ?? unrouted;
-        count(reply.statusCode, reply.elapsedTime);
-        done(null, payload);
-      });
+    },
+    requestAnswered(request, reply) {
+      const count = request.routeOptions.config.countRequest ?? unrouted;
+      count(reply.statusCode, reply.elapsedTime);
     },
     answered: (how) => answers[how === "ended" ? "outcome" : how === "queued" ? "accepted" : how].inc(),
     sent: (commands) => job.observe(commands),

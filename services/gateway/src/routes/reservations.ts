@@ -78,7 +78,7 @@ export function reservationEndpoints({
       if ((await origins.organizerOf(eventId)) === null) throw notFound();
       const { slotId = null, quantity } = asked.body;
       const command = { ...frame, eventId, type: "reserve" as const, input: { slotId, quantity } };
-      return answerCommand(door, command, asked.request, reply, 201);
+      return await answerCommand(door, command, asked.request, reply, 201);
     },
   });
 
@@ -107,7 +107,7 @@ export function reservationEndpoints({
         type: "purchase" as const,
         input: { reservationId, paymentReference },
       };
-      return answerCommand(door, command, asked.request, reply, 200);
+      return await answerCommand(door, command, asked.request, reply, 200);
     },
   });
 
@@ -133,7 +133,7 @@ export function reservationEndpoints({
       const role = origin.userId === identity.userId ? identity.role : await roleOver(eventId, identity);
       if (role === null) throw notFound();
       const command = { ...frame, eventId, type: "cancel" as const, input: { reservationId, role } };
-      return answerCommand(door, command, asked.request, reply, 200);
+      return await answerCommand(door, command, asked.request, reply, 200);
     },
   });
 

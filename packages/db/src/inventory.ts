@@ -38,6 +38,22 @@ export const USER_LOCKS_MAX = 512;
 const JOINT_CODE = 30;
 const JOINT = String.fromCharCode(JOINT_CODE);
 
+/** What is written in letters that mean nothing to PostgreSQL's arrays: ids, and words of our own. */
+type Word =
+  | CommandId
+  | ReservationId
+  | SlotId
+  | UserId
+  | Reservation["status"]
+  | Reservation["origin"]
+  | NonNullable<Reservation["endReason"]>
+  | Outcome["status"]
+  | number;
+
+/** An array, written at once: the driver would look into each element for what must be escaped. */
+const arrayOf = (words: readonly (Word | null)[]): string =>
+  `{${words.map((word) => word ?? "NULL").join(",")}}`;
+
 /** A query with a name is prepared once for each connection. */
 type Statement = (...values: unknown[]) => pg.QueryConfig;
 const statement =
@@ -81,15 +97,18 @@ const AWAITING_PURCHASE = `EXISTS (
 const LOCK_USERS_AND_LOAD_DUE = statement(
   "lock-users-and-load-due",
   `WITH due AS MATERIALIZED (
-    SELECT ${RESERVATION_COLUMNS} FROM reservations r
-    WHERE r.event_id = $1 AND r.status = 'held'
-      AND r.expires_at <= (
-        SELECT greatest(least(${time("$2::float8")}, clock_timestamp()), logical_at)
-          - interval '${SETTLE_GRACE_MS} milliseconds'
-        FROM event_lanes WHERE event_id = $1
-      )
-      AND NOT ${AWAITING_PURCHASE}
-    ORDER BY r.expires_at LIMIT $4
+    SELECT r.* FROM slots s CROSS JOIN LATERAL (
+      SELECT ${RESERVATION_COLUMNS} FROM reservations r
+      WHERE r.slot_id = s.id AND r.status = 'held'
+        AND r.expires_at <= (
+          SELECT greatest(least(${time("$2::float8")}, clock_timestamp()), logical_at)
+            - interval '${SETTLE_GRACE_MS} milliseconds'
+          FROM event_lanes WHERE event_id = $1
+        )
+        AND NOT ${AWAITING_PURCHASE}
+      ORDER BY r.expires_at LIMIT $4
+    ) r
+    WHERE s.event_id = $1 ORDER BY r.expires_at LIMIT $4
   ), locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(key) FROM (
       SELECT DISTINCT hashtextextended(user_id, 0) AS key
@@ -298,7 +317,7 @@ export async function loadBatch(
   commands: readonly AnyCommand[],
   judgedAt: EpochMs,
 ): Promise<LoadedBatch> {
-  const users = unique(commands.flatMap((command) => command.userId ?? []));
+  const users = arrayOf(unique(commands.flatMap((command) => command.userId ?? [])));
   const keyed = commands.filter((command) => command.userId !== null && command.idempotencyKey !== null);
   const reserves = commands
     .filter(isKnown)
@@ -327,24 +346,28 @@ export async function loadBatch(
       tx.query<{ id: UserId }>(FIND_STRANGERS(users)),
       tx.query<EventRow>(LOAD_EVENT(eventId)),
       tx.query<SlotRow>(LOAD_SLOTS(eventId)),
-      tx.query<OutcomeRow>(LOAD_OUTCOMES(commands.map((command) => command.id))),
-      keyed.length === 0 ? NO_ROWS : tx.query<StampRow>(LOAD_STAMPS(keyed.map((command) => command.id))),
+      tx.query<OutcomeRow>(LOAD_OUTCOMES(arrayOf(commands.map((command) => command.id)))),
+      keyed.length === 0
+        ? NO_ROWS
+        : tx.query<StampRow>(LOAD_STAMPS(arrayOf(keyed.map((command) => command.id)))),
       keyed.length === 0
         ? NO_ROWS
         : tx.query<KeyRow>(
             LOAD_KEYS(
-              keyed.map((command) => command.userId),
+              arrayOf(keyed.map((command) => command.userId)),
               keyed.map((command) => command.idempotencyKey),
             ),
           ),
       reserves.length === 0
         ? NO_ROWS
-        : tx.query<ClaimRow>(LOAD_CLAIMS(eventId, unique(reserves.map((command) => command.userId)))),
-      named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, named)),
+        : tx.query<ClaimRow>(
+            LOAD_CLAIMS(eventId, arrayOf(unique(reserves.map((command) => command.userId)))),
+          ),
+      named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, arrayOf(named))),
       reserves.length === 0
         ? NO_ROWS
         : tx.query<{ id: SlotId; expires_at: number }>(
-            LOAD_RELEASES(eventId, wantsAnySlot ? [] : wanted, tickets, named),
+            LOAD_RELEASES(eventId, arrayOf(wantsAnySlot ? [] : wanted), tickets, arrayOf(named)),
           ),
     ]);
 
@@ -422,7 +445,9 @@ export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<
     changed.length === 0 ? NO_ROWS : tx.query(updateReservations(eventId, changed)),
     made.length === 0 ? NO_ROWS : tx.query(insertReservations(eventId, write.exclusive, made)),
     ended.length === 0 ? NO_ROWS : tx.query(insertOutcomes(eventId, lane.nextSeq, write.now, ended)),
-    write.promised ? tx.query(DELETE_ACCEPTED(write.applied.map(({ command }) => command.id))) : NO_ROWS,
+    write.promised
+      ? tx.query(DELETE_ACCEPTED(arrayOf(write.applied.map(({ command }) => command.id))))
+      : NO_ROWS,
     tx.query(MOVE_LANE(eventId, lane.fence, write.logicalAt, lane.nextSeq + ended.length)),
     tx.query("COMMIT"),
   ]);
@@ -446,17 +471,17 @@ export function netEffect(changes: readonly Change[]): {
 
 const updateReservations = (
   eventId: EventId,
-  rows: readonly { before: string; reservation: Reservation }[],
+  rows: readonly { before: Reservation["status"]; reservation: Reservation }[],
 ): pg.QueryConfig =>
   UPDATE_RESERVATIONS(
-    rows.map(({ reservation }) => reservation.id),
-    rows.map(({ before }) => before),
-    rows.map(({ reservation }) => reservation.status),
+    arrayOf(rows.map(({ reservation }) => reservation.id)),
+    arrayOf(rows.map(({ before }) => before)),
+    arrayOf(rows.map(({ reservation }) => reservation.status)),
     rows.map(({ reservation }) => reservation.paymentReference),
-    rows.map(({ reservation }) => reservation.expiresAt),
-    rows.map(({ reservation }) => reservation.purchasedAt),
-    rows.map(({ reservation }) => reservation.endedAt),
-    rows.map(({ reservation }) => reservation.endReason),
+    arrayOf(rows.map(({ reservation }) => reservation.expiresAt)),
+    arrayOf(rows.map(({ reservation }) => reservation.purchasedAt)),
+    arrayOf(rows.map(({ reservation }) => reservation.endedAt)),
+    arrayOf(rows.map(({ reservation }) => reservation.endReason)),
     eventId,
   );
 
@@ -468,18 +493,18 @@ const insertReservations = (
   INSERT_RESERVATIONS(
     eventId,
     exclusive,
-    rows.map((row) => row.id),
-    rows.map((row) => row.slotId),
-    rows.map((row) => row.userId),
-    rows.map((row) => row.quantity),
-    rows.map((row) => row.status),
-    rows.map((row) => row.origin),
+    arrayOf(rows.map((row) => row.id)),
+    arrayOf(rows.map((row) => row.slotId)),
+    arrayOf(rows.map((row) => row.userId)),
+    arrayOf(rows.map((row) => row.quantity)),
+    arrayOf(rows.map((row) => row.status)),
+    arrayOf(rows.map((row) => row.origin)),
     rows.map((row) => row.paymentReference),
-    rows.map((row) => row.expiresAt),
-    rows.map((row) => row.createdAt),
-    rows.map((row) => row.purchasedAt),
-    rows.map((row) => row.endedAt),
-    rows.map((row) => row.endReason),
+    arrayOf(rows.map((row) => row.expiresAt)),
+    arrayOf(rows.map((row) => row.createdAt)),
+    arrayOf(rows.map((row) => row.purchasedAt)),
+    arrayOf(rows.map((row) => row.endedAt)),
+    arrayOf(rows.map((row) => row.endReason)),
   );
 
 const insertOutcomes = (
@@ -492,15 +517,15 @@ const insertOutcomes = (
     eventId,
     nextSeq,
     now,
-    ended.map(({ command }) => command.id),
+    arrayOf(ended.map(({ command }) => command.id)),
     ended.map(({ command }) => command.type),
-    ended.map(({ command }) => command.userId),
+    arrayOf(ended.map(({ command }) => command.userId)),
     // A key belongs to the first command that came with it.
     ended.map(({ command, outcome }) => (usesKeyAgain(outcome) ? null : command.idempotencyKey)),
     ended.map(({ command }) => command.fingerprint),
-    ended.map(({ outcome }) => outcome.status),
+    arrayOf(ended.map(({ outcome }) => outcome.status)),
     ended.map(({ outcome }) => JSON.stringify(outcome)).join(JOINT),
-    ended.map(({ command }) => command.at),
+    arrayOf(ended.map(({ command }) => command.at)),
   );
 
 const usesKeyAgain = (outcome: Outcome): boolean =>

@@ -7,7 +7,6 @@ import fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
-  LogController,
 } from "fastify";
 import type { GatewayDeps } from "./deps.ts";
 import { addDocumentation } from "./documentation.ts";
@@ -51,6 +50,13 @@ export interface AppOptions extends GatewayDeps {
   readonly ops: Pick<OpsOptions, "queues" | "secureCookies">;
 }
 
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Milliseconds of `performance.now()`. */
+    startedMs: number;
+  }
+}
+
 const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy":
@@ -72,10 +78,15 @@ export const endpointsOf = (deps: GatewayDeps): Endpoint[] => [
 ];
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  /** Before anything else is done for a request, or said of it. */
+  function receive(request: FastifyRequest, reply: FastifyReply): void {
+    request.startedMs = performance.now();
+    request.log = reply.log = options.log as FastifyBaseLogger;
+    reply.headers(HEADERS).header("x-request-id", request.id);
+  }
+
   const app: FastifyInstance = fastify({
-    loggerInstance: options.log as FastifyBaseLogger,
-    logController: new LogController({ disableRequestLogging: true }),
-    childLoggerFactory: (logger) => logger, // a child for each request costs more than most requests log
+    logger: false, // given to each request in `receive`: one of Fastify's own brings listeners to every response
     genReqId: ({ headers }) => harmlessId(headers["x-request-id"]) ?? randomUUID(),
     requestIdHeader: false,
     bodyLimit: BODY_BYTES_MAX,
@@ -93,7 +104,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       shouldUpgradeCallback: () => false, // answered as the request that it is, whoever listens for upgrades
     },
     frameworkErrors: (error, request, reply) => {
-      setHeaders(request, reply);
+      receive(request, reply);
       replyError(error, request, reply);
     },
     clientErrorHandler: replyOnSocket,
@@ -103,10 +114,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.server.on("connect", (_request, socket) => refuseTunnel(socket));
 
   app.decorateRequest("identity", null);
+  app.decorateRequest("startedMs", 0);
   options.metrics.watch(app);
   const table = routeTable(app);
   app.addHook("onRequest", (request, reply, done) => {
-    setHeaders(request, reply);
+    receive(request, reply);
     checkHost(request.raw);
     if (!request.is404) return done();
     const methods = table.methodsOf(request.url);
@@ -160,10 +172,6 @@ function doorkeeperOf({ jwtSecret, limiter, roleNow, standing }: AppOptions): Do
             if (state.exceeded) throw later("rate-limited", state.resetSeconds);
           },
   };
-}
-
-function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
-  reply.headers(HEADERS).header("x-request-id", request.id);
 }
 
 /** An id that somebody in front of us gave, when it is short and can do no harm in a log. */

@@ -87,7 +87,7 @@ export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
     },
     requestAnswered(request, reply) {
       const count = request.routeOptions.config.countRequest ?? unrouted;
-      count(reply.statusCode, reply.elapsedTime);
+      count(reply.statusCode, performance.now() - request.startedMs);
     },
     answered: (how) => answers[how === "ended" ? "outcome" : how === "queued" ? "accepted" : how].inc(),
     sent: (commands) => job.observe(commands),

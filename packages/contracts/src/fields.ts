@@ -16,17 +16,21 @@ const inRange = (ms: number): boolean => ms >= TIME_MIN && ms < TIME_MAX;
 /** A time as clients see it: ISO 8601 in UTC, with milliseconds. */
 export const TimeOut = z.iso.datetime();
 
-/** Texts of times that were told last: all outcomes of a batch bear the same few. */
-const toldTimes = new Map<number, string>();
-const TOLD_TIMES_MAX = 64;
+/** Times that were told last, each at a place of its own: all outcomes of a batch bear the same few. */
+const TOLD_TIMES = 64;
+const toldTimes: { ms: number; text: string }[] = Array.from({ length: TOLD_TIMES }, () => ({
+  ms: Number.NaN,
+  text: "",
+}));
 
 export function isoTime(ms: number): string {
-  const told = toldTimes.get(ms);
-  if (told !== undefined) return told;
-  const text = new Date(ms).toISOString();
-  if (toldTimes.size === TOLD_TIMES_MAX) toldTimes.clear();
-  toldTimes.set(ms, text);
-  return text;
+  const told = toldTimes[Math.abs(ms) % TOLD_TIMES];
+  if (told === undefined) return new Date(ms).toISOString();
+  if (told.ms !== ms) {
+    told.text = new Date(ms).toISOString();
+    told.ms = ms;
+  }
+  return told.text;
 }
 export const isoTimeOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));
 

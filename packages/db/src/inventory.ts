@@ -97,18 +97,15 @@ const AWAITING_PURCHASE = `EXISTS (
 const LOCK_USERS_AND_LOAD_DUE = statement(
   "lock-users-and-load-due",
   `WITH due AS MATERIALIZED (
-    SELECT r.* FROM slots s CROSS JOIN LATERAL (
-      SELECT ${RESERVATION_COLUMNS} FROM reservations r
-      WHERE r.slot_id = s.id AND r.status = 'held'
-        AND r.expires_at <= (
-          SELECT greatest(least(${time("$2::float8")}, clock_timestamp()), logical_at)
-            - interval '${SETTLE_GRACE_MS} milliseconds'
-          FROM event_lanes WHERE event_id = $1
-        )
-        AND NOT ${AWAITING_PURCHASE}
-      ORDER BY r.expires_at LIMIT $4
-    ) r
-    WHERE s.event_id = $1 ORDER BY r.expires_at LIMIT $4
+    SELECT ${RESERVATION_COLUMNS} FROM reservations r
+    WHERE r.event_id = $1 AND r.status = 'held'
+      AND r.expires_at <= (
+        SELECT greatest(least(${time("$2::float8")}, clock_timestamp()), logical_at)
+          - interval '${SETTLE_GRACE_MS} milliseconds'
+        FROM event_lanes WHERE event_id = $1
+      )
+      AND NOT ${AWAITING_PURCHASE}
+    ORDER BY r.expires_at LIMIT $4
   ), locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(key) FROM (
       SELECT DISTINCT hashtextextended(user_id, 0) AS key

@@ -209,9 +209,9 @@ export const reservations = pgTable(
     uniqueIndex("reservations_one_active_key")
       .on(t.userId, t.slotId)
       .where(sql`status IN ('held', 'purchased')`), // also: the active claims of a user
+    index("reservations_due_idx").on(t.eventId, t.expiresAt).where(sql`status = 'held'`), // settling
     index("reservations_expires_at_idx").on(t.expiresAt).where(sql`status = 'held'`), // the sweep
-    // Settling, slot by slot; a slot's earliest release.
-    index("reservations_release_idx").on(t.slotId, t.expiresAt).where(sql`status = 'held'`),
+    index("reservations_release_idx").on(t.slotId, t.expiresAt).where(sql`status = 'held'`), // earliest release
     index("reservations_user_id_idx").on(t.userId, t.createdAt, t.id), // a user's own list
     index("reservations_event_id_idx").on(t.eventId, t.createdAt, t.id), // an organizer's list
     check("reservations_quantity_positive", sql`quantity > 0`),

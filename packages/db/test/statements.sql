@@ -95,23 +95,20 @@ SELECT command_id, round(date_part('epoch', submitted_at) * 1000) AS submitted_a
 
 -- lock-users-and-load-due
 WITH due AS MATERIALIZED (
-    SELECT r.* FROM slots s CROSS JOIN LATERAL (
-      SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
+    SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
   r.payment_reference, round(date_part('epoch', r.expires_at) * 1000) AS expires_at, round(date_part('epoch', r.created_at) * 1000) AS created_at,
   round(date_part('epoch', r.purchased_at) * 1000) AS purchased_at, round(date_part('epoch', r.ended_at) * 1000) AS ended_at, r.end_reason FROM reservations r
-      WHERE r.slot_id = s.id AND r.status = 'held'
-        AND r.expires_at <= (
-          SELECT greatest(least(to_timestamp($2::float8 / 1000.0), clock_timestamp()), logical_at)
-            - interval '500 milliseconds'
-          FROM event_lanes WHERE event_id = $1
-        )
-        AND NOT EXISTS (
+    WHERE r.event_id = $1 AND r.status = 'held'
+      AND r.expires_at <= (
+        SELECT greatest(least(to_timestamp($2::float8 / 1000.0), clock_timestamp()), logical_at)
+          - interval '500 milliseconds'
+        FROM event_lanes WHERE event_id = $1
+      )
+      AND NOT EXISTS (
     SELECT FROM accepted_commands a
     WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at OFFSET 0
   )
-      ORDER BY r.expires_at LIMIT $4
-    ) r
-    WHERE s.event_id = $1 ORDER BY r.expires_at LIMIT $4
+    ORDER BY r.expires_at LIMIT $4
   ), locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(key) FROM (
       SELECT DISTINCT hashtextextended(user_id, 0) AS key

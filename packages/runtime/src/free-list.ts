@@ -1,16 +1,13 @@
 // Where many come and go: what waits for an outcome, thousands a second. A JavaScript Map or Set is made anew by V8 each
 // time it is full of what was deleted, and the old table points to the next one. Once one old table is itself among what
 // is collected rarely, all that ever passes through its successors is kept as long: requests that were answered are
-// copied twice, and marked later. Here only keys and small numbers are in a Map; what goes leaves nothing behind.
+// copied twice, and marked later. Here only keys and small numbers are in a Map: what goes leaves no more than its key
+// behind.
 
 /** Keeps values at places that are used again. No order. */
 export class FreeList<Value extends object> implements Iterable<Value> {
   readonly #values: (Value | null)[] = [];
   readonly #free: number[] = [];
-
-  get size(): number {
-    return this.#values.length - this.#free.length;
-  }
 
   /** Its place, by which it is found and removed. */
   add(value: Value): number {

@@ -7,6 +7,7 @@ import fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  LogController,
 } from "fastify";
 import type { GatewayDeps } from "./deps.ts";
 import { addDocumentation } from "./documentation.ts";
@@ -86,7 +87,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   }
 
   const app: FastifyInstance = fastify({
-    logger: false, // given to each request in `receive`: one of Fastify's own brings listeners to every response
+    // Requests get theirs in `receive`: with one of its own Fastify puts listeners on every response. It says of the
+    // server itself nothing that we do not say.
+    logger: false,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => harmlessId(headers["x-request-id"]) ?? randomUUID(),
     requestIdHeader: false,
     bodyLimit: BODY_BYTES_MAX,
@@ -106,6 +110,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => {
       receive(request, reply);
       replyError(error, request, reply);
+      options.metrics.requestAnswered(request, reply); // no hook runs for these
     },
     clientErrorHandler: replyOnSocket,
   });

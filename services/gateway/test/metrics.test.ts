@@ -31,6 +31,7 @@ test("requests are counted by the pattern of their route, method and status; wha
     `/v1/events/${id}`,
     "/v1/events/nonsense",
     "/no/such/path",
+    "/v1/events/%zz",
     "/metrics",
   ]) {
     await gateway.ask({ url });
@@ -43,12 +44,16 @@ test("requests are counted by the pattern of their route, method and status; wha
     "/livez HEAD 200": 1,
     "/v1/events/:id GET 404": 2,
     "/v1/events/:id/reserve POST 401": 1,
-    "none any 404": 2,
+    "none any 404": 3,
     "none any 405": 1,
   });
   const text = await gateway.metrics.metrics();
   expect(text).toContain('holdfast_request_seconds_count{route="/livez"} 3');
-  expect(Number(/request_seconds_sum\{route="\/livez"\} (\S+)/.exec(text)?.[1])).toBeGreaterThan(0);
+  for (const route of ["/livez", "none"]) {
+    const seconds = Number(text.split(`holdfast_request_seconds_sum{route="${route}"} `)[1]?.split("\n")[0]);
+    expect(seconds, route).toBeGreaterThan(0);
+    expect(seconds, route).toBeLessThan(1);
+  }
 });
 
 test("metrics are not at the public door, whoever asks", async () => {

@@ -69,9 +69,10 @@ SELECT command_id, outcome FROM outcomes WHERE command_id = ANY ($1::text[]);
 SELECT s.id, round(date_part('epoch', h.expires_at) * 1000) AS expires_at
   FROM slots s CROSS JOIN LATERAL (
     SELECT r.expires_at FROM reservations r
-    WHERE r.slot_id = s.id AND r.status = 'held'
+    WHERE (r.slot_id, r.expires_at) >= (s.id, '-infinity') AND (r.slot_id, r.expires_at) <= (s.id, 'infinity')
+      AND r.status = 'held'
       AND r.expires_at > clock_timestamp() - interval '500 milliseconds' AND r.id <> ALL ($4::text[])
-    ORDER BY r.expires_at LIMIT 1
+    ORDER BY r.slot_id, r.expires_at LIMIT 1
   ) h
   WHERE s.event_id = $1 AND (s.id = ANY ($2::text[]) OR cardinality($2::text[]) = 0)
     AND s.capacity - s.held - s.purchased < $3;

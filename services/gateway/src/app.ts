@@ -9,6 +9,7 @@ import fastify, {
   type FastifyRequest,
   LogController,
 } from "fastify";
+import { Answer } from "./answer.ts";
 import type { GatewayDeps } from "./deps.ts";
 import { addDocumentation } from "./documentation.ts";
 import { addEndpoint, type Doorkeeper, type Endpoint } from "./endpoint.ts";
@@ -58,17 +59,6 @@ declare module "fastify" {
   }
 }
 
-const HEADERS = {
-  "cache-control": "no-store",
-  "content-security-policy":
-    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-  "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
-  "strict-transport-security": "max-age=31536000; includeSubDomains",
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-};
-
 /** All endpoints of the API, in the order of the documents. */
 export const endpointsOf = (deps: GatewayDeps): Endpoint[] => [
   ...authEndpoints(deps),
@@ -83,7 +73,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   function receive(request: FastifyRequest, reply: FastifyReply): void {
     request.startedMs = performance.now();
     request.log = reply.log = options.log as FastifyBaseLogger;
-    reply.headers(HEADERS).header("x-request-id", request.id);
+    reply.header("x-request-id", request.id);
   }
 
   const app: FastifyInstance = fastify({
@@ -101,6 +91,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return503OnClosing: false, // what still gets in while it stops is answered
     trustProxy: options.trustProxy.length === 0 ? false : [...options.trustProxy],
     http: {
+      ServerResponse: Answer,
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       maxHeaderSize: HEADER_BYTES_MAX,

@@ -1,12 +1,15 @@
 // The application on real stores, with commands that a test scripts: what the door does with what it is told.
+import { once } from "node:events";
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { Writable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { signAccessToken } from "@holdfast/access-token";
 import { findUser, insertUser } from "@holdfast/db";
 import type { CommandId, EpochMs, UserId, UserRole } from "@holdfast/domain";
 import { openDashboardQueues, openRedis } from "@holdfast/event-queue";
 import { createLogger, newId } from "@holdfast/runtime";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
-import type { FastifyInstance, InjectOptions } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import { buildApp } from "../src/app.ts";
 import { createLoginThrottle, noThrottle } from "../src/login-throttle.ts";
@@ -86,14 +89,26 @@ export interface GatewayUnderTest {
   /** How often the queues were looked at for the dashboard. */
   looks(): number;
   person(role?: UserRole): Promise<Person>;
-  /** Answers of the application, with the body parsed. */
-  ask(options: InjectOptions): Promise<Answer>;
+  /** Where the application listens. */
+  readonly url: string;
+  /** Asks the application, as any client would, and parses the body of its answer. */
+  ask(question: Question): Promise<Answer>;
   close(): Promise<void>;
+}
+
+export interface Question {
+  /** GET, when it is not said. */
+  readonly method?: string;
+  /** Path and query, sent as they stand. */
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** Text and bytes are sent as they are, all else as JSON. */
+  readonly payload?: unknown;
 }
 
 export interface Answer {
   readonly status: number;
-  readonly headers: Record<string, string | string[] | number | undefined>;
+  readonly headers: IncomingHttpHeaders;
   // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it
   readonly body: any;
 }
@@ -156,10 +171,11 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     },
     storesAnswer: settings.storesAnswer ?? (async () => true),
   });
-  await app.ready();
+  const url = await app.listen({ host: "127.0.0.1", port: 0 });
 
   return {
     app,
+    url,
     commands,
     database,
     redis,
@@ -176,15 +192,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
       const token = signAccessToken(JWT_SECRET, { userId: id, role });
       return { id, email, token, auth: { authorization: `Bearer ${token}` } };
     },
-    async ask(options) {
-      const response = await app.inject(options);
-      const isJson = /json/.test(String(response.headers["content-type"]));
-      return {
-        status: response.statusCode,
-        headers: response.headers,
-        body: isJson && response.body !== "" ? JSON.parse(response.body) : response.body,
-      };
-    },
+    ask: (question) => askAt(url, question),
     async close() {
       await app.close();
       await queues.close();
@@ -192,6 +200,33 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
       await redis.close();
       await database.close();
     },
+  };
+}
+
+async function askAt(
+  base: string,
+  { method = "GET", url, headers = {}, payload }: Question,
+): Promise<Answer> {
+  const isWritten = typeof payload === "string" || Buffer.isBuffer(payload);
+  const bytes = payload === undefined ? null : Buffer.from(isWritten ? payload : JSON.stringify(payload));
+  const request = httpRequest(base, {
+    method,
+    path: url,
+    agent: false,
+    headers: {
+      ...(bytes !== null && { "content-length": bytes.length }),
+      ...(bytes !== null && !isWritten && { "content-type": "application/json" }),
+      ...headers,
+    },
+  });
+  request.end(bytes ?? undefined);
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  const body = await text(response);
+  const isJson = /json/.test(String(response.headers["content-type"]));
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    body: isJson && body !== "" ? JSON.parse(body) : body,
   };
 }
 

@@ -2,11 +2,10 @@
 
 import { newId } from "@holdfast/runtime";
 import { keysLike, openCrowd, reserve } from "@holdfast/testkit";
-import type { InjectOptions } from "fastify";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createLoginThrottle, LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS_MAX } from "../src/login-throttle.ts";
 import { OPERATOR_SESSION_SECONDS } from "../src/ops/operator-sessions.ts";
-import { type GatewayUnderTest, openGateway } from "./gateway-under-test.ts";
+import { type GatewayUnderTest, openGateway, type Question } from "./gateway-under-test.ts";
 
 let gateway: GatewayUnderTest;
 /** As in production: tries are limited, cookies are for https only. */
@@ -35,7 +34,7 @@ async function account(role = "admin", at = gateway): Promise<{ id: string; emai
 const submit = (
   url: string,
   fields: Record<string, string>,
-  headers: InjectOptions["headers"] = {},
+  headers: Question["headers"] = {},
   at = gateway,
 ) =>
   at.ask({
@@ -44,7 +43,7 @@ const submit = (
     headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
     payload: new URLSearchParams(fields).toString(),
   });
-const signIn = (email: string, password = PASSWORD, headers: InjectOptions["headers"] = {}, at = gateway) =>
+const signIn = (email: string, password = PASSWORD, headers: Question["headers"] = {}, at = gateway) =>
   submit("/ops/login", { email, password }, headers, at);
 const cookieOf = ({ headers }: { headers: Record<string, unknown> }): string =>
   String(headers["set-cookie"]).split(";", 1)[0] ?? "";
@@ -87,12 +86,13 @@ describe("the form", () => {
   test("sets the cookie for https only when the request came that way", async () => {
     const { email } = await account();
     const { headers } = await signIn(email, PASSWORD, { "x-forwarded-proto": "https" });
-    expect(headers["set-cookie"]).toContain("Secure");
+    expect(String(headers["set-cookie"])).toContain("; Secure");
   });
 
   test("sets the cookie for https only in production, whichever way the request seems to come", async () => {
     const { email } = await account("admin", strict);
-    expect((await signIn(email, PASSWORD, {}, strict)).headers["set-cookie"]).toContain("Secure");
+    const strictly = await signIn(email, PASSWORD, {}, strict);
+    expect(String(strictly.headers["set-cookie"])).toContain("; Secure");
   });
 
   test("says the same for a wrong password, for nobody, and for somebody who is no admin", async () => {
@@ -276,7 +276,7 @@ describe("a session", () => {
     expect((await look(cookie)).status).toBe(200);
     const { status, headers } = await submit("/ops/logout", {}, { cookie });
     expect([status, headers["location"]]).toEqual([303, "/ops/login"]);
-    expect(headers["set-cookie"]).toMatch(/^holdfast_operator=; .*Path=\/ops/);
+    expect(String(headers["set-cookie"])).toMatch(/^holdfast_operator=; .*Path=\/ops/);
     expect((await look(cookie)).status).toBe(401);
   });
 });

@@ -44,5 +44,5 @@ COPY services services
 USER node
 EXPOSE 3000 9464
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "--max-semi-space-size=64", "--no-allocation-site-pretenuring"]
+ENTRYPOINT ["node", "--max-semi-space-size=64", "--no-allocation-site-pretenuring", "--invocation-count-for-turbofan=500"]
 CMD ["services/gateway/src/main.ts"]

@@ -11,6 +11,7 @@ import { isVariant, type VariantName } from "./variants.ts";
 
 const CLIENTS_MAX = 10_000;
 const SECONDS_MAX = 40;
+const WARM_UP_SECONDS_MAX = 60;
 const ROUNDS_MAX = 100;
 
 const ARGUMENTS = {
@@ -19,6 +20,10 @@ const ARGUMENTS = {
     description: `Kept connections, separated by commas (${FULL.clients.join(",")})`,
   },
   seconds: { type: "string", description: `Length of a block after its warm-up (${FULL.seconds})` },
+  "warm-up": {
+    type: "string",
+    description: `Seconds of a block before its clock runs (${FULL.warmUpSeconds})`,
+  },
   rounds: { type: "string", description: `Rounds of alternating blocks (${FULL.rounds})` },
   only: { type: "string", description: `Some of ${FULL.variants.join(",")}` },
   json: { type: "string", description: "Also write everything to this file; - for standard output alone" },
@@ -37,6 +42,10 @@ const bench = defineCommand({
         args.clients?.split(",").map((text) => countArgument("clients", text, CLIENTS_MAX)) ?? usual.clients,
       seconds:
         args.seconds === undefined ? usual.seconds : countArgument("seconds", args.seconds, SECONDS_MAX),
+      warmUpSeconds:
+        args["warm-up"] === undefined
+          ? usual.warmUpSeconds
+          : countArgument("warm-up", args["warm-up"], WARM_UP_SECONDS_MAX),
       rounds: args.rounds === undefined ? usual.rounds : countArgument("rounds", args.rounds, ROUNDS_MAX),
       variants: variantsOf(args.only) ?? usual.variants,
     };

@@ -82,7 +82,7 @@ export function summaryText({ wish, blocks }: RunResult): string {
         ]
       : [];
   const goals = goalsOf(blocks).map(
-    ({ sentence, value, met }) => `${met ? "PASS" : "FAIL"}  ${sentence}: ${value.toFixed(2)}`,
+    ({ sentence, value, met }) => `${met ? "PASS" : "FAIL"}  ${sentence}: ${value.toPrecision(3)}`,
   );
   return [
     `medians of ${wish.rounds} rounds of ${wish.seconds} s`,

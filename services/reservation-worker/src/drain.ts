@@ -110,7 +110,8 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
       }
       const suspicionEnds = suspected > 0 && jobs.length >= suspected;
       suspected = Math.max(0, suspected - jobs.length);
-      const room = hand.isEmpty() && !sliceIsOver() ? BATCH_COMMANDS_MAX : 0;
+      // What is left of the last job is too little for a batch of its own. Beside suspects nothing new is taken.
+      const room = sliceIsOver() || (suspected > 0 && !hand.isEmpty()) ? 0 : BATCH_COMMANDS_MAX - hand.size();
       if (jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim({ jobs, suspicionEnds }, room));
       if (hand.isEmpty()) break;
     }
@@ -164,6 +165,8 @@ function tell(replies: ReadonlyMap<string, readonly Reply[]>, { publish, log }: 
 interface Hand {
   add(jobs: readonly ClaimedJob[]): void;
   isEmpty(): boolean;
+  /** How many commands are left. */
+  size(): number;
   /** The next commands, without taking them out. */
   commands(max: number): AnyCommand[];
   /** Takes out those that ended, the first ones in order; gives the replies for each gateway. */
@@ -183,6 +186,7 @@ function createHand(): Hand {
   return {
     add: (claimed) => void jobs.push(...claimed),
     isEmpty: () => jobs.length === 0,
+    size: () => jobs.reduce((sum, { commands }) => sum + commands.length, -done),
     commands: (max) =>
       inOrder()
         .slice(0, max)

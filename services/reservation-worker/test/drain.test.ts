@@ -6,7 +6,7 @@ import { type ClaimedJob, type EventQueue, NotOwner } from "@holdfast/event-queu
 import { newId } from "@holdfast/runtime";
 import { createEvent, createUsers, purchase, reserve, until, wordOf } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createApply, LetGo } from "../src/apply.ts";
+import { BATCH_COMMANDS_MAX, createApply, LetGo } from "../src/apply.ts";
 import { drain, SUSPECT_TRIES_MAX, SUSPICIOUS_DEATHS } from "../src/drain.ts";
 import {
   expectOrderly,
@@ -71,6 +71,23 @@ test("a drain applies what waits, tells who asked, and leaves an empty queue", a
     commands.map(({ id }) => [id, false]),
   );
   expect(deps.asked).toEqual([]);
+  await expectOrderly(stores, eventId, commands);
+});
+
+test("batches are full as long as enough waits: what is left of a job goes with what came after it", async () => {
+  const { id: eventId } = await createEvent(stores.database.pool, { capacities: [1_000] });
+  const users = await createUsers(stores.database.pool, 2 * BATCH_COMMANDS_MAX + 88);
+  const commands = users.map((user) => reserve(eventId, user));
+  await Promise.all(commands.map((command) => stores.crowd.send(command))); // many to a job
+  const sizes: number[] = [];
+  const deps = stores.deps({
+    apply: (id, claim, given) => {
+      sizes.push(given.length);
+      return stores.apply(id, claim, given);
+    },
+  });
+  await drain(eventId, deps);
+  expect(sizes).toEqual([BATCH_COMMANDS_MAX, BATCH_COMMANDS_MAX, 88]);
   await expectOrderly(stores, eventId, commands);
 });
 

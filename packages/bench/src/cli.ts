@@ -11,7 +11,7 @@ import { isVariant, type VariantName } from "./variants.ts";
 
 const CLIENTS_MAX = 10_000;
 const SECONDS_MAX = 40;
-const WARM_UP_SECONDS_MAX = 60;
+const WARM_UP_SECONDS_MAX = 20;
 const ROUNDS_MAX = 100;
 
 const ARGUMENTS = {

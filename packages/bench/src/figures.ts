@@ -17,7 +17,7 @@ const FLOORS: readonly Floor[] = [
   { clients: 1_000, over: "b1", atLeast: 2.5 },
 ];
 const CPU_MICROS_MAX = 140;
-/** The same bound on a machine of any speed: where it was set, B0 takes 1,120 µs. See docs/decisions/0014. */
+/** The same bound, less dependent on the machine: where it was set, B0 takes 1,120 µs. See docs/decisions/0014. */
 const CPU_SHARE_OF_B0_MAX = 1 / 8;
 const CPU_CLIENTS = 1_000;
 

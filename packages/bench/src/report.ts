@@ -82,10 +82,11 @@ export function summaryText({ wish, blocks }: RunResult): string {
         ]
       : [];
   const goals = goalsOf(blocks).map(
-    ({ sentence, value, met }) => `${met ? "PASS" : "FAIL"}  ${sentence}: ${value.toPrecision(3)}`,
+    ({ sentence, value, met }) =>
+      `${met ? "PASS" : "FAIL"}  ${sentence}: ${value.toFixed(value < 10 ? 3 : 1)}`,
   );
   return [
-    `medians of ${wish.rounds} rounds of ${wish.seconds} s`,
+    `medians of ${wish.rounds} rounds of ${wish.seconds} s, after ${wish.warmUpSeconds} s to warm up`,
     table([heading, ...rows]),
     ...noise,
     "",

@@ -37,7 +37,7 @@ export interface Watcher {
   done(block: RoundBlock): void;
 }
 
-/** Until then V8 still compiles what a worker does once for a batch: see docs/decisions/0014. */
+/** Until then V8 compiles most of what a worker does once for a batch: see docs/decisions/0014. */
 const WARM_UP_SECONDS = 10;
 
 export const FULL: RunWish = {
@@ -60,7 +60,7 @@ export const SMOKE: RunWish = {
   poolSizes: [4],
 };
 
-const TRIAL_WARM_UP_SECONDS = 1;
+const TRIAL_WARM_UP_SECONDS = 3;
 /** Users that ask in a second of the fastest block that we can imagine on the machine that we know. */
 const USERS_PER_SECOND = 16_000;
 

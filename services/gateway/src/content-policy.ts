@@ -1,4 +1,4 @@
-// The content security policy of a page that people look at. (An answer that is no page allows nothing: see `app.ts`.)
+// The content security policy of a page that people look at. (An answer that is no page allows nothing: see `answer.ts`.)
 
 export interface ContentAllowed {
   readonly style: string;

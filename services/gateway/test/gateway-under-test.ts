@@ -220,6 +220,7 @@ async function askAt(
     },
   });
   request.end(bytes ?? undefined);
+  request.on("error", () => {}); // after the answer, when the rest of a body is not read
   const [response] = (await once(request, "response")) as [IncomingMessage];
   const body = await text(response);
   const isJson = /json/.test(String(response.headers["content-type"]));

@@ -77,6 +77,7 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
     for (;;) {
       const careful = suspected > 0 && deaths >= SUSPICIOUS_DEATHS;
       const commands = hand.commands(careful ? 1 : BATCH_COMMANDS_MAX);
+      let wasWhole = true;
       if (commands.length > 0) {
         const outcome: BatchOutcome = careful
           ? await tryAlone(eventId, claim, commands, queue, deps)
@@ -97,6 +98,7 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
           hand.drop(1);
         } else {
           claim = { fence: outcome.fence };
+          wasWhole = outcome.applied.length === commands.length;
           tell(hand.end(outcome.applied), deps);
           deps.followUp(eventId, outcome.applied, outcome.followUps, outcome.now);
           // More was due than one batch settles, and its commands wait behind that: others take their turn, too.
@@ -110,8 +112,11 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
       }
       const suspicionEnds = suspected > 0 && jobs.length >= suspected;
       suspected = Math.max(0, suspected - jobs.length);
-      // What is left of the last job is too little for a batch of its own. Beside suspects nothing new is taken.
-      const room = sliceIsOver() || (suspected > 0 && !hand.isEmpty()) ? 0 : BATCH_COMMANDS_MAX - hand.size();
+      // What is left of the last job is too little for a batch of its own. But nothing new is taken beside suspects,
+      // or to what a slow or contradicting store has just made a smaller batch of.
+      const toppedUp = wasWhole && suspected === 0;
+      const room =
+        sliceIsOver() || (!toppedUp && !hand.isEmpty()) ? 0 : Math.max(0, BATCH_COMMANDS_MAX - hand.size());
       if (jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim({ jobs, suspicionEnds }, room));
       if (hand.isEmpty()) break;
     }

@@ -81,6 +81,7 @@ test("batches are full as long as enough waits: what is left of a job goes with 
   await Promise.all(commands.map((command) => stores.crowd.send(command))); // many to a job
   const sizes: number[] = [];
   const deps = stores.deps({
+    monotonicMs: () => 0,
     apply: (id, claim, given) => {
       sizes.push(given.length);
       return stores.apply(id, claim, given);
@@ -88,6 +89,25 @@ test("batches are full as long as enough waits: what is left of a job goes with 
   });
   await drain(eventId, deps);
   expect(sizes).toEqual([BATCH_COMMANDS_MAX, BATCH_COMMANDS_MAX, 88]);
+  await expectOrderly(stores, eventId, commands);
+});
+
+test("a batch of which only a part could be applied is not filled up again: the rest goes first", async () => {
+  const { eventId, commands } = await anEventWith(5);
+  const sizes: number[] = [];
+  const deps = stores.deps({
+    monotonicMs: () => 0,
+    apply: async (id, claim, given) => {
+      sizes.push(given.length);
+      if (sizes.length > 1) return stores.apply(id, claim, given);
+      const more = (await createUsers(stores.database.pool, 3)).map((user) => reserve(eventId, user));
+      await sendEach(stores.crowd, more);
+      commands.push(...more);
+      return stores.apply(id, claim, given.slice(0, 3));
+    },
+  });
+  await drain(eventId, deps);
+  expect(sizes).toEqual([5, 2, 3]);
   await expectOrderly(stores, eventId, commands);
 });
 

@@ -36,17 +36,17 @@ const bench = defineCommand({
   run: async ({ args, rawArgs }) => {
     refuseUnknown(rawArgs, ARGUMENTS);
     const usual = args.smoke ? SMOKE : FULL;
+    const count = (name: "seconds" | "warm-up" | "rounds", most: number): number | undefined => {
+      const given = args[name];
+      return given === undefined ? undefined : countArgument(name, given, most);
+    };
     const wish: RunWish = {
       ...usual,
       clients:
         args.clients?.split(",").map((text) => countArgument("clients", text, CLIENTS_MAX)) ?? usual.clients,
-      seconds:
-        args.seconds === undefined ? usual.seconds : countArgument("seconds", args.seconds, SECONDS_MAX),
-      warmUpSeconds:
-        args["warm-up"] === undefined
-          ? usual.warmUpSeconds
-          : countArgument("warm-up", args["warm-up"], WARM_UP_SECONDS_MAX),
-      rounds: args.rounds === undefined ? usual.rounds : countArgument("rounds", args.rounds, ROUNDS_MAX),
+      seconds: count("seconds", SECONDS_MAX) ?? usual.seconds,
+      warmUpSeconds: count("warm-up", WARM_UP_SECONDS_MAX) ?? usual.warmUpSeconds,
+      rounds: count("rounds", ROUNDS_MAX) ?? usual.rounds,
       variants: variantsOf(args.only) ?? usual.variants,
     };
     const say = (text: string): void =>

@@ -53,26 +53,38 @@ export function ratios(
 }
 
 /** The goals that this run's blocks can be held against. */
-export function goalsOf(blocks: readonly RoundBlock[]): Goal[] {
-  const goals: Goal[] = [];
-  for (const { clients, over, atLeast } of FLOORS) {
-    const seen = ratios(blocks, over, clients);
-    if (seen.length === 0) continue;
-    const value = median(seen);
-    const sentence = `${clients} clients: at least ${atLeast} × ${over.toUpperCase()}`;
-    goals.push({ sentence, value, bound: atLeast, met: value >= atLeast });
-  }
-  const shares = ratios(blocks, "b0", CPU_CLIENTS, (block) => block.cpuMicrosServing);
-  if (shares.length > 0) {
-    const value = median(shares);
-    const sentence = `${CPU_CLIENTS} clients: at most ${CPU_SHARE_OF_B0_MAX} of B0's CPU a command`;
-    goals.push({ sentence, value, bound: CPU_SHARE_OF_B0_MAX, met: value <= CPU_SHARE_OF_B0_MAX });
-  }
-  const rush = blocksOf(blocks, "holdfast", CPU_CLIENTS);
-  if (rush.length > 0) {
-    const value = median(rush.map((block) => block.cpuMicrosServing));
-    const sentence = `${CPU_CLIENTS} clients: at most ${CPU_MICROS_MAX} µs of CPU a command, without the generator`;
-    goals.push({ sentence, value, bound: CPU_MICROS_MAX, met: value <= CPU_MICROS_MAX });
-  }
-  return goals;
+export const goalsOf = (blocks: readonly RoundBlock[]): Goal[] => [
+  ...FLOORS.flatMap(({ clients, over, atLeast }) =>
+    goal(
+      `${clients} clients: at least ${atLeast} × ${over.toUpperCase()}`,
+      ratios(blocks, over, clients),
+      atLeast,
+      (value) => value >= atLeast,
+    ),
+  ),
+  ...ceiling(
+    `${CPU_CLIENTS} clients: at most ${CPU_SHARE_OF_B0_MAX} of B0's CPU a command`,
+    ratios(blocks, "b0", CPU_CLIENTS, (block) => block.cpuMicrosServing),
+    CPU_SHARE_OF_B0_MAX,
+  ),
+  ...ceiling(
+    `${CPU_CLIENTS} clients: at most ${CPU_MICROS_MAX} µs of CPU a command, without the generator`,
+    blocksOf(blocks, "holdfast", CPU_CLIENTS).map((block) => block.cpuMicrosServing),
+    CPU_MICROS_MAX,
+  ),
+];
+
+const ceiling = (sentence: string, seen: readonly number[], atMost: number): Goal[] =>
+  goal(sentence, seen, atMost, (value) => value <= atMost);
+
+/** None where nothing was seen. */
+function goal(
+  sentence: string,
+  seen: readonly number[],
+  bound: number,
+  isMet: (value: number) => boolean,
+): Goal[] {
+  if (seen.length === 0) return [];
+  const value = median(seen);
+  return [{ sentence, value, bound, met: isMet(value) }];
 }

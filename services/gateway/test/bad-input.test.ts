@@ -30,7 +30,7 @@ beforeAll(async () => {
     payload: eventBody(),
   });
   eventId = body.id;
-  port = (gateway.app.server.address() as { port: number }).port;
+  port = Number(new URL(gateway.url).port);
 });
 afterAll(() => gateway.close());
 

@@ -167,4 +167,7 @@ test("a request's id is taken over when it is harmless, else replaced", async ()
   expect(await idFor("trace-1.2:3_x")).toBe("trace-1.2:3_x");
   for (const harmful of ["two words", "x".repeat(65), '"}{"', "caf\u00e9", ""])
     expect(await idFor(harmful)).not.toBe(harmful);
+  const coloured = "\u001b[31m"; // which no client of Node's sends
+  const { headers } = await gateway.app.inject({ url: "/livez", headers: { "x-request-id": coloured } });
+  expect(headers["x-request-id"]).not.toBe(coloured);
 });

@@ -114,9 +114,8 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
       suspected = Math.max(0, suspected - jobs.length);
       // What is left of the last job is too little for a batch of its own. But nothing new is taken beside suspects,
       // or to what a slow or contradicting store has just made a smaller batch of.
-      const toppedUp = wasWhole && suspected === 0;
-      const room =
-        sliceIsOver() || (!toppedUp && !hand.isEmpty()) ? 0 : Math.max(0, BATCH_COMMANDS_MAX - hand.size());
+      const handFirst = (suspected > 0 || !wasWhole) && !hand.isEmpty();
+      const room = handFirst || sliceIsOver() ? 0 : Math.max(0, BATCH_COMMANDS_MAX - hand.size());
       if (jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim({ jobs, suspicionEnds }, room));
       if (hand.isEmpty()) break;
     }

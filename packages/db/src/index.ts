@@ -10,3 +10,4 @@ export * from "./reservations.ts";
 export * from "./sessions.ts";
 export * from "./startup.ts";
 export * from "./users.ts";
+export * from "./waitlist.ts";

@@ -10,7 +10,7 @@ import type {
 import { ms } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
 
-const COLUMNS = `
+export const RESERVATION_COLUMNS = `
   id, event_id AS "eventId", slot_id AS "slotId", user_id AS "userId", quantity, status, origin,
   payment_reference AS "paymentReference", ${ms("expires_at")} AS "expiresAt", ${ms("created_at")} AS "createdAt",
   ${ms("purchased_at")} AS "purchasedAt", ${ms("ended_at")} AS "endedAt", end_reason AS "endReason"`;
@@ -22,7 +22,7 @@ export async function findReservationOf(
   id: ReservationId,
 ): Promise<Reservation | null> {
   const { rows } = await db.query<Reservation>(
-    `SELECT ${COLUMNS} FROM reservations WHERE id = $1 AND user_id = $2`,
+    `SELECT ${RESERVATION_COLUMNS} FROM reservations WHERE id = $1 AND user_id = $2`,
     [id, userId],
   );
   return rows[0] ?? null;
@@ -74,7 +74,7 @@ export async function listReservations(db: Queryable, listing: ReservationListin
     conditions.push(`(created_at, id) < (${value(new Date(after.createdAt))}, ${value(after.id)})`);
   }
   const { rows } = await db.query<Reservation>(
-    `SELECT ${COLUMNS} FROM reservations WHERE ${conditions.join(" AND ")}
+    `SELECT ${RESERVATION_COLUMNS} FROM reservations WHERE ${conditions.join(" AND ")}
     ORDER BY created_at DESC, id DESC LIMIT $1`,
     values,
   );

@@ -7,27 +7,60 @@ import {
   type AnyCommand,
   type Applied,
   type Change,
+  COOLDOWN_MS,
+  COOLDOWN_WINDOW_MS,
+  type Command,
   type CommandId,
   type EpochMs,
   type EventId,
   type EventState,
-  type EventTerms,
+  type FollowUp,
+  hasRole,
   isKnown,
+  isOfOrganizer,
   keyOf,
+  type LoadedLeftovers,
+  type LoadedLine,
   type Outcome,
+  offerIdOf,
   type Reservation,
   type ReservationId,
   SETTLE_GRACE_MS,
   SLOT_CAPACITY_MAX,
-  type Slot,
   type SlotId,
   type UserId,
 } from "@holdfast/domain";
 import type pg from "pg";
 import { ms, time } from "./epoch.ts";
+import {
+  loadDetails,
+  netEvent,
+  SLOT_COLUMNS,
+  type SlotRow,
+  slotOf,
+  type TermsRow,
+  termsOf,
+  writeEvent,
+  writeSlots,
+} from "./inventory-event.ts";
+import {
+  findParked,
+  insertEntries,
+  type Leftovers,
+  type Line,
+  loadEntries,
+  loadLeftovers,
+  loadLines,
+  netEntries,
+  type ParkedEntry,
+  updateEntries,
+} from "./inventory-waitlist.ts";
+import { arrayOf as arrayOfWords, NO_ROWS, statement, unique } from "./statement.ts";
+
+export { GATHERED_USERS_MAX } from "./inventory-waitlist.ts";
 
 /** Due holds that one batch settles. More of them are settled in pieces, a transaction each. */
-export const SETTLE_MAX = 256;
+export const SETTLE_MAX = 128;
 /** Users that one batch may lock: all drains together must fit Postgres's lock table. */
 export const USER_LOCKS_MAX = 512;
 
@@ -38,27 +71,13 @@ export const USER_LOCKS_MAX = 512;
 const JOINT_CODE = 30;
 const JOINT = String.fromCharCode(JOINT_CODE);
 
-/** What is written in letters that mean nothing to PostgreSQL's arrays: ids, and words of our own. */
+/** Words of our own that stand in arrays. */
 type Word =
-  | CommandId
-  | ReservationId
-  | SlotId
-  | UserId
   | Reservation["status"]
   | Reservation["origin"]
   | NonNullable<Reservation["endReason"]>
-  | Outcome["status"]
-  | number;
-
-/** An array, written at once: the driver would look into each element for what must be escaped. */
-const arrayOf = (words: readonly (Word | null)[]): string =>
-  `{${words.map((word) => word ?? "NULL").join(",")}}`;
-
-/** A query with a name is prepared once for each connection. */
-type Statement = (...values: unknown[]) => pg.QueryConfig;
-const statement =
-  (name: string, text: string): Statement =>
-  (...values) => ({ name, text, values });
+  | Outcome["status"];
+const arrayOf = arrayOfWords<Word>;
 
 const LANE_COLUMNS = `fence, ${ms("logical_at")} AS logical_at, next_seq, paused_at IS NOT NULL AS paused`;
 
@@ -128,14 +147,13 @@ const LOAD_EVENT = statement(
   `SELECT ${ms("clock_timestamp()")} AS now,
     EXISTS (SELECT FROM accepted_commands WHERE event_id = $1 OFFSET 0) AS promised, organizer_id, ${ms("cancelled_at")} AS cancelled_at,
     ${ms("sales_open_at")} AS sales_open_at, ${ms("sales_close_at")} AS sales_close_at, sales_closed,
-    hold_seconds, max_per_order, max_per_user, overlap_policy, cancel_cutoff_seconds
+    hold_seconds, offer_seconds, max_per_order, max_per_user, overlap_policy, cancel_cutoff_seconds, waitlist
   FROM events WHERE id = $1`,
 );
 
 const LOAD_SLOTS = statement(
   "load-slots",
-  `SELECT id, ${ms("starts_at")} AS starts_at, ${ms("ends_at")} AS ends_at, capacity, held, purchased
-  FROM slots WHERE event_id = $1 ORDER BY starts_at, id`,
+  `SELECT ${SLOT_COLUMNS} FROM slots WHERE event_id = $1 ORDER BY starts_at, id`,
 );
 
 const LOAD_OUTCOMES = statement(
@@ -173,6 +191,22 @@ const LOAD_CLAIMS = statement(
   ORDER BY r.created_at, r.id`,
 );
 
+/** How often these users let holds lapse, as far back as the cooldown looks. */
+const LOAD_EXPIRIES = statement(
+  "load-expiries",
+  `SELECT asked.id AS user_id, ${ms("r.ended_at")} AS ended_at FROM unnest($1::text[]) AS asked(id)
+  CROSS JOIN LATERAL (
+    SELECT ended_at FROM reservations WHERE user_id = asked.id AND status = 'expired' AND origin = 'public'
+      AND ended_at > now() - interval '${COOLDOWN_WINDOW_MS + COOLDOWN_MS} milliseconds' OFFSET 0
+  ) r`,
+);
+
+/** Whose these reservations are: organizers and admins may end what is others'. */
+const FIND_OWNERS = statement(
+  "find-owners",
+  "SELECT DISTINCT user_id FROM reservations WHERE id = ANY ($1::text[])",
+);
+
 const LOAD_RESERVATIONS = statement(
   "load-reservations",
   `SELECT ${RESERVATION_COLUMNS}, r.status = 'held' AND ${AWAITING_PURCHASE} AS awaiting_purchase
@@ -199,8 +233,8 @@ const LOAD_RELEASES = statement(
 );
 
 /** Counters move by what was written, and what was written is what was decided, or nothing commits. */
-const moveCounters = (expected: string): string => `moved AS (
-    UPDATE slots s SET held = s.held + d.held, purchased = s.purchased + d.purchased, inventory = s.inventory + 1
+const moveCounters = (expected: string, more = ""): string => `moved AS (
+    UPDATE slots s SET held = s.held + d.held, purchased = s.purchased + d.purchased, inventory = s.inventory + 1${more}
     FROM (SELECT slot_id, sum(held)::int AS held, sum(purchased)::int AS purchased FROM written GROUP BY slot_id) d
     WHERE s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
   ) SELECT expect_rows(count(*), cardinality(${expected})) FROM written`;
@@ -240,19 +274,20 @@ const INSERT_RESERVATIONS = statement(
         ended_at, end_reason)
     JOIN slots s ON s.id = u.slot_id AND s.id = ANY ($4::text[]) AND s.event_id = $1
     RETURNING slot_id, ${tickets("r", "held")} AS held, ${tickets("r", "purchased")} AS purchased
-  ), ${moveCounters("$3::text[]")}`,
+  ), ${moveCounters("$3::text[]", ", used = true")}`,
 );
 
 const INSERT_OUTCOMES = statement(
   "insert-outcomes",
   `INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
-    submitted_at, finished_at)
+    submitted_at, finished_at, seen_available, seen_waiting)
   SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
-    u.outcome::json, ${time("u.submitted_at")}, ${time("$3::float8")}
+    u.outcome::json, ${time("u.submitted_at")}, ${time("$3::float8")}, u.seen_available, u.seen_waiting
   FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    string_to_array($10::text, chr(${JOINT_CODE})), $11::float8[])
+    string_to_array($10::text, chr(${JOINT_CODE})), $11::float8[], $12::int[], $13::int[])
     WITH ORDINALITY
-    AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, nth)`,
+    AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, seen_available,
+      seen_waiting, nth)`,
 );
 
 const DELETE_ACCEPTED = statement(
@@ -319,59 +354,83 @@ export async function loadBatch(
   commands: readonly AnyCommand[],
   judgedAt: EpochMs,
 ): Promise<LoadedBatch> {
-  const users = arrayOf(unique(commands.flatMap((command) => command.userId ?? [])));
+  const known = commands.filter(isKnown);
+  const senders = unique(commands.flatMap((command) => command.userId ?? []));
   const keyed = commands.filter((command) => command.userId !== null && command.idempotencyKey !== null);
-  const reserves = commands
-    .filter(isKnown)
-    .flatMap((command) => (command.type === "reserve" ? [command] : []));
+  const reserves = known.filter((command) => command.type === "reserve");
+  const joins = known.filter((command) => command.type === "join-waitlist");
   const wanted = unique(reserves.flatMap((command) => command.input.slotId ?? []));
   const wantsAnySlot = reserves.some((command) => command.input.slotId === null);
   const tickets = Math.min(
     SLOT_CAPACITY_MAX,
     reserves.reduce((sum, command) => sum + command.input.quantity, 0),
   );
-  const named = unique(
-    commands
-      .filter(isKnown)
-      .flatMap((command) => ("reservationId" in command.input ? [command.input.reservationId] : [])),
-  );
+  const left = unique(known.flatMap(({ input }) => ("entryId" in input ? [input.entryId] : [])));
+  const named = unique([
+    ...known.flatMap(({ input }) => ("reservationId" in input ? [input.reservationId] : [])),
+    ...left.map(offerIdOf),
+  ]);
 
   const lane =
     "fence" in claim ? HOLD_LANE(eventId, claim.fence) : TAKE_LANE(eventId, claim.owner, claim.after);
-  const [, lanes, due, strangers, events, slots, outcomes, stamps, keys, claims, reservations, releases] =
-    await Promise.all([
-      tx.query("BEGIN"),
-      tx.query<LaneRow>(lane),
-      tx.query<ReservationRow | { id: null }>(
-        LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, users, SETTLE_MAX + 1),
-      ),
-      tx.query<{ id: UserId }>(FIND_STRANGERS(users)),
-      tx.query<EventRow>(LOAD_EVENT(eventId)),
-      tx.query<SlotRow>(LOAD_SLOTS(eventId)),
-      tx.query<OutcomeRow>(LOAD_OUTCOMES(arrayOf(commands.map((command) => command.id)))),
-      keyed.length === 0
-        ? NO_ROWS
-        : tx.query<StampRow>(LOAD_STAMPS(arrayOf(keyed.map((command) => command.id)))),
-      keyed.length === 0
-        ? NO_ROWS
-        : tx.query<KeyRow>(
-            LOAD_KEYS(
-              arrayOf(keyed.map((command) => command.userId)),
-              keyed.map((command) => command.idempotencyKey),
-            ),
+  const opened = Promise.all([tx.query("BEGIN"), tx.query<LaneRow>(lane)]);
+  const gathered = gathers(known) ? await opened.then(() => gather(tx, eventId, known)) : NOTHING_GATHERED;
+  const users = unique([...senders, ...gathered.users]);
+  const claimants = unique([
+    ...reserves.map(({ userId }) => userId),
+    ...joins.map(({ userId }) => userId),
+    ...gathered.waiters,
+  ]);
+  const joiners = unique([
+    ...joins.map(({ userId }) => userId),
+    ...reserves.flatMap(({ userId, input }) => (input.orWait === true ? [userId] : [])),
+  ]);
+  const [
+    [, lanes],
+    due,
+    strangers,
+    events,
+    slots,
+    outcomes,
+    stamps,
+    keys,
+    claims,
+    expiries,
+    reservations,
+    releases,
+    entries,
+    details,
+  ] = await Promise.all([
+    opened,
+    tx.query<ReservationRow | { id: null }>(
+      LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, arrayOf(users), SETTLE_MAX + 1),
+    ),
+    tx.query<{ id: UserId }>(FIND_STRANGERS(arrayOf(senders))),
+    tx.query<EventRow>(LOAD_EVENT(eventId)),
+    tx.query<SlotRow>(LOAD_SLOTS(eventId)),
+    tx.query<OutcomeRow>(LOAD_OUTCOMES(arrayOf(commands.map((command) => command.id)))),
+    keyed.length === 0
+      ? NO_ROWS
+      : tx.query<StampRow>(LOAD_STAMPS(arrayOf(keyed.map((command) => command.id)))),
+    keyed.length === 0
+      ? NO_ROWS
+      : tx.query<KeyRow>(
+          LOAD_KEYS(
+            arrayOf(keyed.map((command) => command.userId)),
+            keyed.map((command) => command.idempotencyKey),
           ),
-      reserves.length === 0
-        ? NO_ROWS
-        : tx.query<ClaimRow>(
-            LOAD_CLAIMS(eventId, arrayOf(unique(reserves.map((command) => command.userId)))),
-          ),
-      named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, arrayOf(named))),
-      reserves.length === 0
-        ? NO_ROWS
-        : tx.query<{ id: SlotId; expires_at: number }>(
-            LOAD_RELEASES(eventId, arrayOf(wantsAnySlot ? [] : wanted), tickets, arrayOf(named)),
-          ),
-    ]);
+        ),
+    claimants.length === 0 ? NO_ROWS : tx.query<ClaimRow>(LOAD_CLAIMS(eventId, arrayOf(claimants))),
+    claimants.length === 0 ? NO_ROWS : tx.query<ExpiryRow>(LOAD_EXPIRIES(arrayOf(claimants))),
+    named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, arrayOf(named))),
+    reserves.length === 0
+      ? NO_ROWS
+      : tx.query<{ id: SlotId; expires_at: number }>(
+          LOAD_RELEASES(eventId, arrayOf(wantsAnySlot ? [] : wanted), tickets, arrayOf(named)),
+        ),
+    loadEntries(tx, eventId, left, joiners),
+    known.some(isOfOrganizer) ? loadDetails(tx, eventId) : null,
+  ]);
 
   const event = events.rows[0];
   if (event === undefined) throw new NoSuchEvent(eventId);
@@ -379,21 +438,41 @@ export async function loadBatch(
   if (laneRow === undefined) throw new Fenced(`${eventId} has a later fence`);
   const dueHolds = due.rows.flatMap((row) => (row.id === null ? [] : [reservationOf(row)]));
   const last = dueHolds.length > SETTLE_MAX ? dueHolds.at(-1)?.expiresAt : undefined;
+  const slotMap = new Map(slots.rows.map((row) => [row.id, slotOf(row)]));
+  const { leftovers, lines } = gathered;
   const state: EventState = {
     terms: termsOf(eventId, event),
-    slots: new Map(slots.rows.map((row) => [row.id, slotOf(row)])),
+    details,
+    slots: slotMap,
     reservations: new Map(
-      [...reservations.rows.map(reservationOf), ...dueHolds].map((reservation) => [
-        reservation.id,
-        reservation,
-      ]),
+      [
+        ...(leftovers?.reservations ?? []).map(reservationOf),
+        ...reservations.rows.map(reservationOf),
+        ...dueHolds,
+      ].map((reservation) => [reservation.id, reservation]),
+    ),
+    entries: new Map(
+      [...entries, ...[...lines.values()].flatMap((line) => line.entries), ...(leftovers?.entries ?? [])].map(
+        (entry) => [entry.id, entry],
+      ),
     ),
     claims: new Map(),
+    expiries: new Map(),
     awaitingPurchase: new Set(reservations.rows.filter((row) => row.awaiting_purchase).map((row) => row.id)),
     otherDeadlines: new Map(releases.rows.map((row) => [row.id, [row.expires_at]])),
+    lines: new Map(
+      [...lines].map(([slotId, { loaded }]): [SlotId, LoadedLine] => [
+        slotId,
+        { ...loaded, lastSeq: slotMap.get(slotId)?.lastSeq ?? 0 },
+      ]),
+    ),
+    leftovers: leftovers === null ? null : leftoversOf(leftovers),
   };
   for (const row of claims.rows) {
     state.claims.set(row.user_id, [...(state.claims.get(row.user_id) ?? []), claimOf(row)]);
+  }
+  for (const row of expiries.rows) {
+    state.expiries.set(row.user_id, [...(state.expiries.get(row.user_id) ?? []), row.ended_at]);
   }
   return {
     lane: {
@@ -412,6 +491,58 @@ export async function loadBatch(
     settledUpTo: last === undefined || last === null ? Number.POSITIVE_INFINITY : last - 1,
   };
 }
+
+interface Gathered {
+  readonly lines: ReadonlyMap<SlotId, Line>;
+  readonly leftovers: Leftovers<ReservationRow> | null;
+  /** Who stands in those lines. */
+  readonly waiters: readonly UserId[];
+  /** They, and whoever may lose a reservation by somebody else's command. */
+  readonly users: readonly UserId[];
+}
+
+const NOTHING_GATHERED: Gathered = { lines: new Map(), leftovers: null, waiters: [], users: [] };
+
+/** Do these commands concern users whom only the tables know? Then a round trip goes ahead, under the lane's lock. */
+const gathers = (commands: readonly Command[]): boolean =>
+  commands.some((command) => command.type === "promote" || command.type === "wind-down") ||
+  commands.some(endsOthers);
+
+/** May it end what belongs to somebody else than its sender? */
+export const endsOthers = (command: AnyCommand): boolean =>
+  isKnown(command) &&
+  (command.type === "cancel" || command.type === "leave-waitlist") &&
+  hasRole(command.input.role, "organizer");
+
+async function gather(tx: pg.ClientBase, eventId: EventId, commands: readonly Command[]): Promise<Gathered> {
+  const promotions = commands.filter((command) => command.type === "promote");
+  const windDown = commands.find((command) => command.type === "wind-down");
+  const others = commands.filter(endsOthers).flatMap(({ input }): ReservationId[] => {
+    if ("reservationId" in input) return [input.reservationId];
+    return "entryId" in input ? [offerIdOf(input.entryId)] : [];
+  });
+  const [lines, leftovers, owners] = await Promise.all([
+    loadLines(tx, promotions),
+    windDown === undefined
+      ? null
+      : loadLeftovers<ReservationRow>(tx, eventId, windDown.input.after, RESERVATION_COLUMNS),
+    others.length === 0 ? NO_ROWS : tx.query<{ user_id: UserId }>(FIND_OWNERS(arrayOf(others))),
+  ]);
+  const waiters = [...lines.values()].flatMap(({ entries }) => entries.map(({ userId }) => userId));
+  const losers = (leftovers?.reservations ?? []).map((row) => row.user_id);
+  return {
+    lines,
+    leftovers,
+    waiters,
+    users: [...waiters, ...losers, ...owners.rows.map((row) => row.user_id)],
+  };
+}
+
+const leftoversOf = ({ reservations, entries, next }: Leftovers<ReservationRow>): LoadedLeftovers => ({
+  reservations: reservations.map(({ id }) => id),
+  entries: entries.map(({ id }) => id),
+  next,
+});
 
 const firstStamped = (
   commands: readonly AnyCommand[],
@@ -437,25 +568,56 @@ export interface BatchWrite {
   readonly promised: boolean;
 }
 
-/** Writes everything and commits, in one round trip. Throws what the database says; nothing is committed then. */
-export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<void> {
+/**
+ * Writes everything and commits, in one round trip. Resolves to what it asks of others: parked waiters, anywhere, of
+ * whom something has changed, are to be looked at again. Throws what the database says; nothing is committed then.
+ */
+export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<FollowUp[]> {
   const { eventId, lane } = write;
   const { made, changed } = netEffect(write.changes);
+  const entries = netEntries(write.changes);
+  const event = netEvent(write.changes);
   const ended = write.applied.filter(({ replayed }) => !replayed);
-  const written = await Promise.all([
+  const relieved = unique(changed.map(({ reservation }) => reservation.userId));
+  const queries = [
     // Freed before taken: no constraint sees more in use than there is in the end.
-    changed.length === 0 ? NO_ROWS : tx.query(updateReservations(eventId, changed)),
-    made.length === 0 ? NO_ROWS : tx.query(insertReservations(eventId, write.exclusive, made)),
-    ended.length === 0 ? NO_ROWS : tx.query(insertOutcomes(eventId, lane.nextSeq, write.now, ended)),
-    write.promised
-      ? tx.query(DELETE_ACCEPTED(arrayOf(write.applied.map(({ command }) => command.id))))
-      : NO_ROWS,
-    tx.query(MOVE_LANE(eventId, lane.fence, write.logicalAt, lane.nextSeq + ended.length)),
-    tx.query("COMMIT"),
-  ]);
-  const commit = written[5];
+    ...(changed.length === 0 ? [] : [updateReservations(eventId, changed)]),
+    ...(entries.changed.length === 0 ? [] : [updateEntries(eventId, entries.changed)]),
+    ...writeSlots(eventId, event),
+    ...(made.length === 0 ? [] : [insertReservations(eventId, write.exclusive, made)]),
+    ...(entries.made.length === 0 ? [] : [insertEntries(eventId, entries.made)]),
+    ...writeEvent(eventId, event),
+    ...(ended.length === 0 ? [] : [insertOutcomes(eventId, lane.nextSeq, write.now, ended)]),
+    ...(write.promised ? [DELETE_ACCEPTED(arrayOf(write.applied.map(({ command }) => command.id)))] : []),
+    MOVE_LANE(eventId, lane.fence, write.logicalAt, lane.nextSeq + ended.length),
+  ];
+  const written = queries.map((query) => tx.query(query));
+  const looked = relieved.length === 0 ? NO_ROWS : findParked(tx, relieved);
+  const [parked, commit] = await Promise.all([looked, tx.query("COMMIT"), ...written]);
   if (commit.command !== "COMMIT") throw new Error(`the database answered ${commit.command} to COMMIT`);
+  return recheck(parked.rows, write.now);
 }
+
+/** Of one look, which is one command. */
+const RECHECKED_AT_ONCE_MAX = 100;
+
+function recheck(parked: readonly ParkedEntry[], now: EpochMs): FollowUp[] {
+  return [...Map.groupBy(parked, (entry) => entry.slot_id)].flatMap(([slotId, here]) =>
+    chunks(here, RECHECKED_AT_ONCE_MAX).map(
+      (some): FollowUp => ({
+        kind: "promote",
+        eventId: (some[0] as ParkedEntry).event_id,
+        slotId,
+        at: now,
+        from: null,
+        recheck: some.map(({ id }) => id),
+      }),
+    ),
+  );
+}
+
+const chunks = <T>(items: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));
 
 /** What a batch's changes come to: a reservation may be made, bought and cancelled in one batch. */
 export function netEffect(changes: readonly Change[]): {
@@ -464,7 +626,9 @@ export function netEffect(changes: readonly Change[]): {
 } {
   const made = new Map<ReservationId, Reservation>();
   const changed = new Map<ReservationId, { before: "held" | "purchased"; reservation: Reservation }>();
-  for (const { before, reservation } of changes) {
+  for (const change of changes) {
+    if (!("reservation" in change)) continue;
+    const { before, reservation } = change;
     if (before === null || made.has(reservation.id)) made.set(reservation.id, reservation);
     else changed.set(reservation.id, { before: changed.get(reservation.id)?.before ?? before, reservation });
   }
@@ -528,14 +692,12 @@ const insertOutcomes = (
     arrayOf(ended.map(({ outcome }) => outcome.status)),
     ended.map(({ outcome }) => JSON.stringify(outcome)).join(JOINT),
     arrayOf(ended.map(({ command }) => command.at)),
+    arrayOf(ended.map(({ seen }) => seen?.available ?? null)),
+    arrayOf(ended.map(({ seen }) => seen?.waitingAhead ?? null)),
   );
 
 const usesKeyAgain = (outcome: Outcome): boolean =>
   outcome.status === "rejected" && outcome.refusal.code === "idempotency-key-reused";
-
-const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
-
-const NO_ROWS: { readonly rows: never[] } = { rows: [] };
 
 interface LaneRow {
   fence: string;
@@ -544,28 +706,9 @@ interface LaneRow {
   paused: boolean;
 }
 
-interface EventRow {
+interface EventRow extends TermsRow {
   now: number;
   promised: boolean;
-  organizer_id: UserId;
-  cancelled_at: number | null;
-  sales_open_at: number | null;
-  sales_close_at: number | null;
-  sales_closed: boolean;
-  hold_seconds: number;
-  max_per_order: number;
-  max_per_user: number;
-  overlap_policy: EventTerms["overlapPolicy"];
-  cancel_cutoff_seconds: number;
-}
-
-interface SlotRow {
-  id: SlotId;
-  starts_at: number;
-  ends_at: number;
-  capacity: number;
-  held: number;
-  purchased: number;
 }
 
 interface OutcomeRow {
@@ -582,6 +725,11 @@ interface KeyRow {
   user_id: UserId;
   idempotency_key: string;
   command_id: CommandId;
+}
+
+interface ExpiryRow {
+  user_id: UserId;
+  ended_at: number;
 }
 
 interface ClaimRow {
@@ -616,29 +764,6 @@ interface ReservationRow {
 interface NamedRow extends ReservationRow {
   awaiting_purchase: boolean;
 }
-
-const termsOf = (id: EventId, row: EventRow): EventTerms => ({
-  id,
-  organizerId: row.organizer_id,
-  cancelledAt: row.cancelled_at,
-  salesOpenAt: row.sales_open_at,
-  salesCloseAt: row.sales_close_at,
-  salesClosed: row.sales_closed,
-  holdSeconds: row.hold_seconds,
-  maxPerOrder: row.max_per_order,
-  maxPerUser: row.max_per_user,
-  overlapPolicy: row.overlap_policy,
-  cancelCutoffSeconds: row.cancel_cutoff_seconds,
-});
-
-const slotOf = (row: SlotRow): Slot => ({
-  id: row.id,
-  startsAt: row.starts_at,
-  endsAt: row.ends_at,
-  capacity: row.capacity,
-  held: row.held,
-  purchased: row.purchased,
-});
 
 const claimOf = (row: ClaimRow): ActiveClaim => ({
   id: row.id,

@@ -2,6 +2,8 @@
 // constraint: a wrong rule can be embarrassing, it cannot oversell. Indexes name the query they serve.
 import {
   END_REASONS,
+  ENTRY_END_REASONS,
+  ENTRY_STATUSES,
   HOLD_SECONDS_MAX,
   OFFER_SECONDS_MAX,
   OUTCOME_STATUSES,
@@ -22,6 +24,7 @@ import {
   json,
   jsonb,
   pgTable,
+  primaryKey,
   text,
   timestamp,
   unique,
@@ -114,6 +117,8 @@ export const events = pgTable(
     cancelCutoffSeconds: integer("cancel_cutoff_seconds").notNull(),
     waitlist: jsonb("waitlist").notNull(),
     cancelledAt: at("cancelled_at"),
+    /** True from its cancelling until everything that it left behind has ended. */
+    windingDown: boolean("winding_down").notNull().default(false),
     /** End of the last slot: an event is past from here on. Kept with the slots, so that lists need no join. */
     endsAt: at("ends_at").notNull(),
     startsAt: at("starts_at").notNull(),
@@ -125,6 +130,7 @@ export const events = pgTable(
     index("events_upcoming_idx").on(t.startsAt, t.id), // lists, by start, keyset
     index("events_ends_at_idx").on(t.endsAt, t.id),
     index("events_organizer_id_idx").on(t.organizerId),
+    index("events_winding_down_idx").on(t.id).where(sql`winding_down`), // the sweep
     check("events_overlap_policy_known", oneOf("overlap_policy", OVERLAP_POLICIES)),
     check("events_hold_seconds_range", between("hold_seconds", 1, HOLD_SECONDS_MAX)),
     check("events_offer_seconds_range", between("offer_seconds", 1, OFFER_SECONDS_MAX)),
@@ -152,13 +158,31 @@ export const slots = pgTable(
     purchased: integer("purchased").notNull().default(0),
     /** Counts every change of the counters: the second half of the event's ETag. */
     inventory: bigint("inventory", { mode: "number" }).notNull().default(0),
+    /** True once it had a reservation: from then on its times are fixed. */
+    used: boolean("used").notNull().default(false),
+    /** Entries that wait for it, and of those the ones that may not have its tickets at the moment. */
+    waiting: integer("waiting").notNull().default(0),
+    parked: integer("parked").notNull().default(0),
+    /** The number of the waitlist entry that joined last. */
+    lastSeq: integer("last_seq").notNull().default(0),
+    /** Numbers of the entries that passed somebody who waited longer, since the last collection ran out. Null: none. */
+    passers: integer("passers").array(),
+    /** The number of the entry for which tickets are kept together, and until when. */
+    collectingFor: integer("collecting_for"),
+    collectingUntil: at("collecting_until"),
+    /** When its waiters are to be looked at; null while nothing could come of it. */
+    promoteAt: at("promote_at"),
   },
   (t) => [
     unique("slots_event_id_id_key").on(t.eventId, t.id), // all slots of an event
+    index("slots_promote_at_idx").on(t.promoteAt).where(sql`promote_at IS NOT NULL`), // the sweep
+    index("slots_waiting_idx").on(t.startsAt).where(sql`waiting > 0`), // the sweep: waitlists that have closed
     check("slots_capacity_range", between("capacity", 0, SLOT_CAPACITY_MAX)),
     check("slots_counters_not_negative", sql`held >= 0 AND purchased >= 0`),
     check("slots_never_oversold", sql`held + purchased <= capacity`),
     check("slots_ends_after_start", sql`starts_at < ends_at`),
+    check("slots_waiting_counts", sql`parked >= 0 AND parked <= waiting AND waiting <= last_seq`),
+    check("slots_collecting_has_end", sql`(collecting_for IS NULL) = (collecting_until IS NULL)`),
   ],
 );
 
@@ -212,6 +236,10 @@ export const reservations = pgTable(
     index("reservations_due_idx").on(t.eventId, t.expiresAt).where(sql`status = 'held'`), // settling
     index("reservations_expires_at_idx").on(t.expiresAt).where(sql`status = 'held'`), // the sweep
     index("reservations_release_idx").on(t.slotId, t.expiresAt).where(sql`status = 'held'`), // earliest release
+    // How often a user let holds lapse.
+    index("reservations_unpaid_idx")
+      .on(t.userId, t.endedAt)
+      .where(sql`status = 'expired' AND origin = 'public'`),
     index("reservations_user_id_idx").on(t.userId, t.createdAt, t.id), // a user's own list
     index("reservations_event_id_idx").on(t.eventId, t.createdAt, t.id), // an organizer's list
     check("reservations_quantity_positive", sql`quantity > 0`),
@@ -224,6 +252,69 @@ export const reservations = pgTable(
       "reservations_ended_has_reason",
       sql`(status IN ('expired', 'cancelled')) = (ended_at IS NOT NULL AND end_reason IS NOT NULL)`,
     ),
+  ],
+);
+
+/** Places in the waitlists of slots. Nothing is ever deleted. */
+export const waitlistEntries = pgTable(
+  "waitlist_entries",
+  {
+    id: id("id").primaryKey(),
+    // No foreign keys, for the same reasons as above.
+    eventId: id("event_id").notNull(),
+    slotId: id("slot_id").notNull(),
+    userId: id("user_id").notNull(),
+    quantity: integer("quantity").notNull(),
+    status: text("status").notNull(),
+    /** Given inside the event's queue: who has the smaller one is asked first, whatever the times say. */
+    seq: integer("seq").notNull(),
+    createdAt: at("created_at").notNull(),
+    offeredAt: at("offered_at"),
+    endedAt: at("ended_at"),
+    endReason: text("end_reason"),
+    /** Parked: may not have the slot's tickets at the moment, and is looked at again then at the latest. */
+    recheckAt: at("recheck_at"),
+    /** Why it was not offered tickets when there were some: the last time, as `domain` words it. */
+    lastPassedOver: json("last_passed_over"),
+  },
+  (t) => [
+    uniqueIndex("waitlist_entries_slot_seq_key").on(t.slotId, t.seq),
+    uniqueIndex("waitlist_entries_one_live_key")
+      .on(t.userId, t.slotId)
+      .where(sql`status IN ('waiting', 'offered')`), // also: the live entries of a user
+    // Who is asked next.
+    index("waitlist_entries_turn_idx")
+      .on(t.slotId, t.seq)
+      .where(sql`status = 'waiting' AND recheck_at IS NULL`),
+    index("waitlist_entries_place_idx").on(t.slotId, t.seq).where(sql`status = 'waiting'`), // a place in the line
+    index("waitlist_entries_size_idx").on(t.slotId, t.quantity).where(sql`status = 'waiting'`), // larger than the slot
+    index("waitlist_entries_recheck_idx").on(t.recheckAt).where(sql`recheck_at IS NOT NULL`), // the sweep
+    index("waitlist_entries_parked_idx").on(t.userId).where(sql`recheck_at IS NOT NULL`), // something of theirs changed
+    index("waitlist_entries_user_id_idx").on(t.userId, t.createdAt, t.id), // a user's own list
+    check("waitlist_entries_quantity_positive", sql`quantity > 0 AND seq > 0`),
+    check("waitlist_entries_status_known", oneOf("status", ENTRY_STATUSES)),
+    check("waitlist_entries_end_reason_known", oneOf("end_reason", ENTRY_END_REASONS)),
+    check("waitlist_entries_offered_has_time", sql`status <> 'offered' OR offered_at IS NOT NULL`),
+    check(
+      "waitlist_entries_ended_has_reason",
+      sql`(status NOT IN ('waiting', 'offered')) = (ended_at IS NOT NULL AND end_reason IS NOT NULL)`,
+    ),
+    check("waitlist_entries_parked_waits", sql`recheck_at IS NULL OR status = 'waiting'`),
+  ],
+);
+
+/** How many entries of each stretch of a slot's waitlist still wait: a place in a long line is summed up, not counted. */
+export const waitlistStretches = pgTable(
+  "waitlist_stretches",
+  {
+    slotId: id("slot_id").notNull(),
+    /** The number of its entries, less one, divided by `STRETCH_ENTRIES`. */
+    stretch: integer("stretch").notNull(),
+    waiting: integer("waiting").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.slotId, t.stretch] }),
+    check("waitlist_stretches_counts", sql`waiting >= 0`),
   ],
 );
 
@@ -275,6 +366,9 @@ export const outcomes = pgTable(
     status: text("status").notNull(),
     /** The whole outcome, as `domain` words it. */
     outcome: json("outcome").notNull(),
+    /** What the decision found of the slot in question: tickets that the public could have, and entries that waited. */
+    seenAvailable: integer("seen_available"),
+    seenWaiting: integer("seen_waiting"),
     submittedAt: at("submitted_at").notNull(),
     finishedAt: at("finished_at").notNull(),
   },

@@ -152,7 +152,7 @@ test("what one batch wrote the next one loads, to the millisecond", async () => 
   const before = await apply(event.id, [first]);
   const [held] = before.applied;
   const after = await apply(event.id, [first, purchase(event.id, user, id), reserve(event.id, user)]);
-  expect(after.applied[0]).toEqual({ ...held, replayed: true });
+  expect(after.applied[0]).toEqual({ ...held, replayed: true, seen: null });
   expect(after.words).toEqual(["held", "purchased", "already-reserved"]);
   expect(after.lane).toMatchObject({ nextSeq: 2, logicalAt: before.logicalAt, fence: before.lane.fence + 1 });
   expect(await slotOf(event)).toEqual({ held: 0, purchased: 3, inventory: 2 });

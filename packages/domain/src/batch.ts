@@ -2,12 +2,15 @@
 // answers repeats with what was answered before, and keeps count. Pure, like the rules it calls.
 import type { AnyCommand } from "./commands.ts";
 import { isKnown } from "./commands.ts";
-import { decide, dueAsOf, settle } from "./decide.ts";
-import type { CommandId, UserId } from "./ids.ts";
+import { decide } from "./decide.ts";
+import { dueAsOf, settle } from "./endings.ts";
+import { availableTickets, type Slot } from "./event.ts";
+import type { CommandId, SlotId, UserId } from "./ids.ts";
 import { SETTLE_GRACE_MS } from "./limits.ts";
 import { type Change, type Decision, type FollowUp, fail, type Outcome, refuse } from "./outcomes.ts";
-import { type EventState, evolve } from "./state.ts";
+import { type EventState, type EventView, evolve } from "./state.ts";
 import type { EpochMs } from "./time.ts";
+import { promotionsDue } from "./waitlist-rules.ts";
 
 export interface Batch {
   readonly state: EventState;
@@ -31,6 +34,16 @@ export interface Applied {
   readonly outcome: Outcome;
   /** True when the outcome stood before this batch, or was given to an earlier command of it with the same id. */
   readonly replayed: boolean;
+  /** What there was of the slot in question before; null when none was, and of a repeat. */
+  readonly seen: Seen | null;
+}
+
+/** Of a slot, as a decision found it. */
+export interface Seen {
+  /** Tickets that the public could have. */
+  readonly available: number;
+  /** Entries in its waitlist. */
+  readonly waitingAhead: number;
 }
 
 export interface BatchResult {
@@ -60,24 +73,63 @@ export function applyBatch(commands: readonly AnyCommand[], batch: Batch): Batch
   for (const command of commands) {
     const before = batch.outcomes.get(command.id);
     if (before !== undefined) {
-      applied.push({ command, outcome: before, replayed: true });
+      applied.push({ command, outcome: before, replayed: true, seen: null });
       continue;
     }
     const logical = Math.max(logicalAt, logicalTime(command, now));
-    for (const change of settle(state, dueAsOf(logical), now)) {
-      evolve(state, change);
-      changes.push(change);
-    }
+    const settled = settle(state, dueAsOf(logical), now);
+    for (const change of settled) evolve(state, change);
+    changes.push(...settled);
+    changes.push(...lookAgain(settled));
     if (dueAsOf(logical) > batch.settledUpTo) break;
     logicalAt = logical;
 
+    const seen = seenBy(state, command, now);
     const decision = answer(command, batch);
     changes.push(...decision.changes);
+    // A promotion says itself when the next one is due.
+    if (command.type !== "promote") changes.push(...lookAgain(decision.changes));
     followUps.push(...decision.followUps);
     batch.outcomes.set(command.id, decision.outcome);
-    applied.push({ command, outcome: decision.outcome, replayed: false });
+    applied.push({ command, outcome: decision.outcome, replayed: false, seen });
   }
-  return { applied, changes, followUps, logicalAt };
+  return { applied, changes, followUps: [...followUps, ...promotions(state, changes, now)], logicalAt };
+
+  function lookAgain(done: readonly Change[]): readonly Change[] {
+    if (done.length === 0) return done;
+    const due = promotionsDue(state, done, now);
+    for (const change of due) evolve(state, change);
+    return due;
+  }
+}
+
+/** Slots whose waiters are to be looked at, now or when a collection runs out. */
+function promotions(state: EventView, changes: readonly Change[], now: EpochMs): FollowUp[] {
+  const touched = new Set(changes.flatMap((change) => (change.kind === "line" ? [change.slotId] : [])));
+  return [...touched].flatMap((slotId): FollowUp[] => {
+    const at = state.slots.get(slotId)?.promoteAt ?? null;
+    if (at === null || at < now) return []; // earlier: a look that goes on by itself
+    return [{ kind: "promote", eventId: state.terms.id, slotId, at, from: null, recheck: [] }];
+  });
+}
+
+function seenBy(state: EventView, command: AnyCommand, now: EpochMs): Seen | null {
+  const slot = slotInQuestion(state, command);
+  if (slot === undefined) return null;
+  return { available: availableTickets(state.terms, slot, now), waitingAhead: slot.waiting };
+}
+
+/** The slot that a command is about, as far as one can tell before it is decided. */
+function slotInQuestion(state: EventView, command: AnyCommand): Slot | undefined {
+  const slotOf = (id: SlotId | undefined): Slot | undefined =>
+    id === undefined ? undefined : state.slots.get(id);
+  if (!isKnown(command)) return undefined;
+  const { input } = command;
+  if ("reservationId" in input) return slotOf(state.reservations.get(input.reservationId)?.slotId);
+  if ("entryId" in input) return slotOf(state.entries.get(input.entryId)?.slotId);
+  if (!("slotId" in input)) return undefined;
+  if (input.slotId !== null) return slotOf(input.slotId);
+  return state.slots.size === 1 ? state.slots.values().next().value : undefined;
 }
 
 /** Decides, and moves the state on by what was decided. A decision that throws changes nothing. */

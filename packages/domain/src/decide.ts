@@ -1,15 +1,34 @@
 // The rules: what a command is answered, and what it changes. Pure: no I/O, no clock, no randomness.
 // Rejections come first, one line each, in the documented order: the first line that applies is the answer.
 
-import type { PurchaseCommand, ReserveCommand } from "./commands.ts";
-import { type AnyCommand, type CancelCommand, hasRole, isKnown } from "./commands.ts";
-import { freeTickets, type Slot } from "./event.ts";
+import type {
+  AnyCommand,
+  CancelCommand,
+  JoinWaitlistCommand,
+  PurchaseCommand,
+  ReserveCommand,
+} from "./commands.ts";
+import { isKnown } from "./commands.ts";
+import { alreadyReserved, obstacleToHolding, overUserLimit } from "./eligibility.ts";
+import { deadline, end, endOfferedEntry, isOffer } from "./endings.ts";
+import { freeTickets, type Slot, somebodyWaits } from "./event.ts";
 import { reservationIdOf } from "./ids.ts";
-import { LIVE_HOLDS_MAX, SETTLE_GRACE_MS } from "./limits.ts";
-import { type Change, type Decision, type FollowUp, fail, refuse, succeed } from "./outcomes.ts";
-import { type ActiveClaim, type EndReason, isActive, type Reservation } from "./reservation.ts";
-import { claimsOf, type EventView, earliestRelease } from "./state.ts";
-import { ceilToSecond, type EpochMs, overlaps } from "./time.ts";
+import {
+  addSlot,
+  cancelEvent,
+  editEvent,
+  editSlot,
+  organizes,
+  removeSlot,
+  setCapacity,
+  setSalesClosed,
+  windDown,
+} from "./organizer-rules.ts";
+import { type Decision, fail, type Refusal, refuse, succeed } from "./outcomes.ts";
+import type { Reservation } from "./reservation.ts";
+import { type EventView, earliestRelease } from "./state.ts";
+import { ceilToSecond, type EpochMs } from "./time.ts";
+import { join, joinInstead, leave, liveEntryOf, promote, whyNotJoin } from "./waitlist-rules.ts";
 
 /** The two times of a command: when it was accepted (never later than now), and when it is applied. */
 export interface Times {
@@ -17,7 +36,7 @@ export interface Times {
   readonly now: EpochMs;
 }
 
-/** Decides a user's command. What is due must have been settled before: see `settle`. */
+/** Decides a command. What is due must have been settled before: see `settle`. */
 export function decide(state: EventView, command: AnyCommand, times: Times): Decision {
   if (!isKnown(command)) return fail("unsupported");
   switch (command.type) {
@@ -27,63 +46,76 @@ export function decide(state: EventView, command: AnyCommand, times: Times): Dec
       return purchase(state, command, times);
     case "cancel":
       return cancel(state, command, times);
+    case "join-waitlist":
+      return joinWaitlist(state, command, times);
+    case "leave-waitlist":
+      return leave(state, command, times.now);
+    case "edit-event":
+      return editEvent(state, command, times.now);
+    case "add-slot":
+      return addSlot(state, command, times.now);
+    case "edit-slot":
+      return editSlot(state, command, times.now);
+    case "remove-slot":
+      return removeSlot(state, command, times.now);
+    case "set-capacity":
+      return setCapacity(state, command, times.now);
+    case "close-sales":
+      return setSalesClosed(state, command, true, times.now);
+    case "open-sales":
+      return setSalesClosed(state, command, false, times.now);
+    case "cancel-event":
+      return cancelEvent(state, command, times.now);
     case "expire-due":
       return succeed(null); // settling came first, at the time that the command carries
+    case "promote":
+      return promote(state, command, times.now);
+    case "wind-down":
+      return windDown(state, times.now);
   }
 }
 
-/** At a logical time, holds with a deadline up to here are due: purchases get some grace to reach the queue. */
-export const dueAsOf = (logicalAt: EpochMs): EpochMs => logicalAt - SETTLE_GRACE_MS;
-
-/** Ends every hold whose deadline is `due` or earlier, the earliest first. */
-export function settle(state: EventView, due: EpochMs, now: EpochMs): Change[] {
-  return [...state.reservations.values()]
-    .filter((hold) => isDue(hold, due) && !state.awaitingPurchase.has(hold.id))
-    .sort((a, b) => deadline(a) - deadline(b) || (a.id < b.id ? -1 : 1))
-    .map((hold) => end(hold, "expired", "deadline", now));
+/** The slot that somebody may try to have tickets of now, or why there is none: lines 2 to 8 of reserve and join. */
+function slotOnSale(
+  { terms, slots }: EventView,
+  slotId: Slot["id"] | null,
+  { at, now }: Times,
+): Slot | Refusal {
+  const all = [...slots.values()];
+  if (terms.cancelledAt !== null) return { code: "event-cancelled" };
+  if (all.every((slot) => slot.startsAt <= now)) return { code: "event-over" };
+  if (terms.salesOpenAt !== null && at < terms.salesOpenAt) {
+    return { code: "sales-not-open", salesOpenAt: terms.salesOpenAt };
+  }
+  if (terms.salesClosed) return { code: "sales-closed" };
+  if (terms.salesCloseAt !== null && at >= terms.salesCloseAt) return { code: "sales-closed" };
+  if (slotId === null && all.length > 1) return { code: "slot-required" };
+  const slot = slotId === null ? all[0] : slots.get(slotId);
+  if (slot === undefined) return { code: "not-found", pointer: "/slotId" };
+  if (slot.startsAt <= now) return { code: "event-over" };
+  return slot;
 }
-
-const isDue = (reservation: Reservation, due: EpochMs): boolean =>
-  reservation.status === "held" && deadline(reservation) <= due;
-
-const deadline = ({ expiresAt }: Reservation): EpochMs => expiresAt ?? Number.POSITIVE_INFINITY;
 
 function reserve(state: EventView, command: ReserveCommand, { at, now }: Times): Decision {
   const { terms } = state;
-  const { quantity, slotId } = command.input;
-  const slots = [...state.slots.values()];
-  if (terms.cancelledAt !== null) return refuse({ code: "event-cancelled" });
-  if (slots.every((slot) => slot.startsAt <= now)) return refuse({ code: "event-over" });
-  if (terms.salesOpenAt !== null && at < terms.salesOpenAt) {
-    return refuse({ code: "sales-not-open", salesOpenAt: terms.salesOpenAt });
-  }
-  if (terms.salesClosed) return refuse({ code: "sales-closed" });
-  if (terms.salesCloseAt !== null && at >= terms.salesCloseAt) return refuse({ code: "sales-closed" });
-  if (slotId === null && slots.length > 1) return refuse({ code: "slot-required" });
-  const slot = slotId === null ? slots[0] : state.slots.get(slotId);
-  if (slot === undefined) return refuse({ code: "not-found", pointer: "/slotId" });
-  if (slot.startsAt <= now) return refuse({ code: "event-over" });
+  const { userId } = command;
+  const { quantity, slotId, orWait = false } = command.input;
+  const slot = slotOnSale(state, slotId, { at, now });
+  if ("code" in slot) return refuse(slot);
   if (quantity > terms.maxPerOrder) return refuse({ code: "limit-exceeded", limit: "order" });
   if (quantity > slot.capacity) return refuse({ code: "limit-exceeded", limit: "capacity" });
 
-  const claims = claimsOf(state, command.userId);
-  const here = claims.find((claim) => claim.slotId === slot.id);
-  if (here !== undefined) return refuse({ code: "already-reserved", reservationId: here.id });
-  const ofEvent = claims.filter((claim) => claim.eventId === terms.id);
-  const ticketsOfEvent = ofEvent.reduce((sum, claim) => sum + claim.quantity, 0);
-  if (ticketsOfEvent + quantity > terms.maxPerUser) return refuse({ code: "limit-exceeded", limit: "user" });
-  const liveHolds = claims.filter((claim) => claim.status === "held" && (claim.expiresAt ?? now) > now);
-  if (liveHolds.length >= LIVE_HOLDS_MAX) return refuse({ code: "limit-exceeded", limit: "holds" });
-  const clash = terms.overlapPolicy === "refuse" ? overlapping(claims, slot) : undefined;
-  if (clash !== undefined) {
-    const retryable = clash.status === "held";
-    return refuse(
-      { code: "overlap", reservationId: clash.id, retryable },
-      settleElsewhere(state, clash, now),
-    );
-  }
-  if (slot.capacity - slot.purchased < quantity) return refuse({ code: "sold-out" });
-  if (freeTickets(slot) < quantity) {
+  const here = alreadyReserved(state, userId, slot);
+  if (here !== null) return refuse(here);
+  const waiting = orWait ? liveEntryOf(state, userId, slot.id) : undefined;
+  if (waiting !== undefined) return refuse({ code: "already-waiting", waitlistEntryId: waiting.id });
+  const tooMany = overUserLimit(state, { userId, quantity });
+  if (tooMany !== null) return refuse(tooMany);
+  const blocked = obstacleToHolding(state, userId, slot, now);
+  if (blocked !== null) return refuse(blocked.obstacle, blocked.followUps);
+  if (somebodyWaits(terms, slot, now) || freeTickets(slot) < quantity) {
+    if (orWait) return joinInstead(state, command, slot, now);
+    if (slot.capacity - slot.purchased < quantity) return refuse({ code: "sold-out" });
     return refuse({ code: "all-held", earliestReleaseAt: earliestRelease(state, slot.id) });
   }
 
@@ -91,7 +123,7 @@ function reserve(state: EventView, command: ReserveCommand, { at, now }: Times):
     id: reservationIdOf(command.id),
     eventId: terms.id,
     slotId: slot.id,
-    userId: command.userId,
+    userId,
     quantity,
     status: "held",
     origin: "public",
@@ -105,19 +137,28 @@ function reserve(state: EventView, command: ReserveCommand, { at, now }: Times):
   return succeed(reservation, { kind: "held", before: null, reservation });
 }
 
-/** The claim that stands in the way; a purchased one before a held one, since waiting will not help with it. */
-function overlapping(claims: readonly ActiveClaim[], slot: Slot): ActiveClaim | undefined {
-  const clashes = claims
-    .filter((claim) => claim.exclusive && overlaps(claim, slot))
-    .sort((a, b) => a.startsAt - b.startsAt); // the order in which claims were loaded must not show
-  return clashes.find((claim) => claim.status === "purchased") ?? clashes[0];
-}
+function joinWaitlist(state: EventView, command: JoinWaitlistCommand, { at, now }: Times): Decision {
+  const { terms } = state;
+  const { userId } = command;
+  const { quantity, slotId } = command.input;
+  const slot = slotOnSale(state, slotId, { at, now });
+  if ("code" in slot) return refuse(slot);
+  const closed = whyNotJoin(state, slot, now);
+  if (closed?.code === "waitlist-closed") return refuse(closed);
+  if (quantity > terms.maxPerOrder) return refuse({ code: "limit-exceeded", limit: "order" });
+  if (quantity > slot.capacity) return refuse({ code: "limit-exceeded", limit: "capacity" });
 
-/** A hold of another event blocks whatever its deadline, for its own event settles it: ask that event to. */
-function settleElsewhere(state: EventView, clash: ActiveClaim, now: EpochMs): FollowUp[] {
-  const { eventId, status, expiresAt } = clash;
-  if (status !== "held" || eventId === state.terms.id || expiresAt === null || expiresAt > now) return [];
-  return [{ kind: "expire-elsewhere", eventId, dueAt: expiresAt }];
+  const here = alreadyReserved(state, userId, slot);
+  if (here !== null) return refuse(here);
+  const waiting = liveEntryOf(state, userId, slot.id);
+  if (waiting !== undefined) return refuse({ code: "already-waiting", waitlistEntryId: waiting.id });
+  const tooMany = overUserLimit(state, { userId, quantity });
+  if (tooMany !== null) return refuse(tooMany);
+  if (quantity <= freeTickets(slot) && !somebodyWaits(terms, slot, now)) {
+    return refuse({ code: "tickets-available" });
+  }
+  if (closed !== null) return refuse(closed);
+  return join(state, command, slot, quantity, now);
 }
 
 function purchase(state: EventView, command: PurchaseCommand, { at, now }: Times): Decision {
@@ -141,7 +182,10 @@ function purchase(state: EventView, command: PurchaseCommand, { at, now }: Times
     expiresAt: null,
     purchasedAt: now,
   };
-  return succeed(bought, { kind: "purchased", before: "held", reservation: bought });
+  const change = { kind: "purchased", before: "held", reservation: bought } as const;
+  if (!isOffer(reservation)) return succeed(bought, change);
+  const fulfilled = { status: "fulfilled", endReason: "purchased" } as const;
+  return succeed(bought, change, endOfferedEntry(reservation, fulfilled, now));
 }
 
 function cancel(state: EventView, command: CancelCommand, { at, now }: Times): Decision {
@@ -152,27 +196,20 @@ function cancel(state: EventView, command: CancelCommand, { at, now }: Times): D
   if (!owner && !organizes(state, command)) return refuse({ code: "not-found" });
   if (reservation.status === "cancelled") return succeed(reservation);
   if (reservation.status === "expired") return refuse({ code: "not-active" });
+  // Only a piece of the cascade early: it does not count as the owner's wish.
+  if (terms.cancelledAt !== null) return ended(reservation, "event-cancelled", now);
   const startsAt = state.slots.get(reservation.slotId)?.startsAt ?? 0;
   if (owner && at >= startsAt - terms.cancelCutoffSeconds * 1000)
     return refuse({ code: "cancellation-closed" });
-
-  const change = end(reservation, "cancelled", owner ? "user" : "organizer", now);
-  return succeed(change.reservation, change);
+  if (!owner) return ended(reservation, "organizer", now);
+  return ended(reservation, isOffer(reservation) ? "declined" : "user", now);
 }
 
-const organizes = ({ terms }: EventView, { userId, input }: CancelCommand): boolean =>
-  input.role === "admin" || (terms.organizerId === userId && hasRole(input.role, "organizer"));
-
-function end(
-  reservation: Reservation,
-  status: "expired" | "cancelled",
-  endReason: EndReason,
+function ended(
+  before: Reservation,
+  reason: "user" | "declined" | "organizer" | "event-cancelled",
   now: EpochMs,
-): Change {
-  if (!isActive(reservation.status)) throw new Error(`${reservation.id} has ended already`);
-  return {
-    kind: "ended",
-    before: reservation.status,
-    reservation: { ...reservation, status, endedAt: now, endReason },
-  };
+): Decision {
+  const { reservation, changes } = end(before, reason, now);
+  return succeed(reservation, ...changes);
 }

@@ -31,6 +31,7 @@ export const SessionId = idSchema<"SessionId">(ID_PREFIXES.session);
 export const EventId = idSchema<"EventId">(ID_PREFIXES.event);
 export const SlotId = idSchema<"SlotId">(ID_PREFIXES.slot);
 export const ReservationId = idSchema<"ReservationId">(ID_PREFIXES.reservation);
+export const WaitlistEntryId = idSchema<"WaitlistEntryId">(ID_PREFIXES.waitlistEntry);
 export const CommandId = idSchema<"CommandId">(ID_PREFIXES.command);
 
 export type UserId = z.infer<typeof UserId>;
@@ -38,6 +39,7 @@ export type SessionId = z.infer<typeof SessionId>;
 export type EventId = z.infer<typeof EventId>;
 export type SlotId = z.infer<typeof SlotId>;
 export type ReservationId = z.infer<typeof ReservationId>;
+export type WaitlistEntryId = z.infer<typeof WaitlistEntryId>;
 export type CommandId = z.infer<typeof CommandId>;
 
 export interface IdOf {
@@ -46,7 +48,7 @@ export interface IdOf {
   event: EventId;
   slot: SlotId;
   reservation: ReservationId;
-  waitlistEntry: string;
+  waitlistEntry: WaitlistEntryId;
   command: CommandId;
 }
 
@@ -68,10 +70,17 @@ export function encodeId<Kind extends IdKind>(kind: Kind, bytes: Uint8Array): Id
   return `${ID_PREFIXES[kind]}_${suffix}` as IdOf[Kind];
 }
 
+/** The same bits under another prefix. */
+const renamed = <Kind extends IdKind>(id: string, kind: Kind): IdOf[Kind] =>
+  `${ID_PREFIXES[kind]}${id.slice(id.indexOf("_"))}` as IdOf[Kind];
+
 /**
- * The reservation that a command makes bears the command's own bits, so that `decide` needs no randomness and
- * a command applied again names the same reservation.
+ * What a command makes bears the command's own bits, so that `decide` needs no randomness and a command applied
+ * again names the same thing. The offer that a waitlist entry gets bears the entry's.
  */
-export function reservationIdOf(command: CommandId): ReservationId {
-  return `${ID_PREFIXES.reservation}${command.slice(ID_PREFIXES.command.length)}` as ReservationId;
-}
+export const reservationIdOf = (command: CommandId): ReservationId => renamed(command, "reservation");
+export const waitlistEntryIdOf = (command: CommandId): WaitlistEntryId => renamed(command, "waitlistEntry");
+export const slotIdOf = (command: CommandId): SlotId => renamed(command, "slot");
+export const offerIdOf = (entry: WaitlistEntryId): ReservationId => renamed(entry, "reservation");
+/** Only of a reservation whose origin is the waitlist. */
+export const entryIdOfOffer = (offer: ReservationId): WaitlistEntryId => renamed(offer, "waitlistEntry");

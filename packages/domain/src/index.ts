@@ -2,6 +2,8 @@
 export * from "./batch.ts";
 export * from "./commands.ts";
 export * from "./decide.ts";
+export { cooldownEndsAt } from "./eligibility.ts";
+export { dueAsOf, settle } from "./endings.ts";
 export * from "./event.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
@@ -9,3 +11,4 @@ export * from "./outcomes.ts";
 export * from "./reservation.ts";
 export * from "./state.ts";
 export * from "./time.ts";
+export * from "./waitlist-entry.ts";

@@ -2,7 +2,9 @@
 // order of commands holds. Knows neither queue nor replies.
 
 import {
+  endsOthers,
   Fenced,
+  GATHERED_USERS_MAX,
   type LaneClaim,
   loadBatch,
   NoSuchEvent,
@@ -16,11 +18,14 @@ import {
   applyBatch,
   type Batch,
   type BatchResult,
+  type Change,
   type CommandId,
   type EpochMs,
   type EventId,
   type FollowUp,
+  isKnown,
   logicalTime,
+  type ReservationId,
 } from "@holdfast/domain";
 import type { Logger } from "@holdfast/runtime";
 import type pg from "pg";
@@ -28,7 +33,9 @@ import { Contradiction, isUnwritable, troubleOf } from "./database-errors.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 
 /** Commands of one transaction. More only make everybody wait longer. */
-export const BATCH_COMMANDS_MAX = Math.min(256, USER_LOCKS_MAX - SETTLE_MAX);
+export const BATCH_COMMANDS_MAX = Math.min(256, USER_LOCKS_MAX - SETTLE_MAX - GATHERED_USERS_MAX);
+/** Slots of which one transaction looks at the waiters: they share `GATHERED_USERS_MAX`. */
+const BATCH_LINES_MAX = 4;
 /** Times that a batch is tried again in place before the event is let go. */
 export const BATCH_TRIES_MAX = 4;
 /** Milliseconds before the second try; doubled for each one after. */
@@ -41,6 +48,8 @@ export type BatchOutcome =
       /** A prefix of the commands, in order. */
       readonly applied: readonly Applied[];
       readonly followUps: readonly FollowUp[];
+      /** Of the holds that it made, offers included. */
+      readonly deadlines: readonly EpochMs[];
       readonly now: EpochMs;
     }
   /** Somebody halted the event: nothing was applied. */
@@ -76,7 +85,7 @@ export type Apply = (
  */
 export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
   return async (eventId, claim, commands, condemned = new Set()) => {
-    let batch = commands.slice(0, BATCH_COMMANDS_MAX);
+    let batch = commands.slice(0, whatFits(commands));
     let doomed = condemned;
     let contradictions = 0;
     // What a try may have committed before its answer was lost is no repeat of the asker's.
@@ -134,6 +143,43 @@ export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
   };
 }
 
+/**
+ * How many of the commands one transaction may take, for the locks of the users whom they concern: commands that end
+ * what is others' concern two, and few look at whole lines of waiters. Each line is looked at once, from one place.
+ */
+export function whatFits(commands: readonly AnyCommand[]): number {
+  const lines = new Set<string>();
+  let concerned = 0;
+  for (const [n, command] of commands.entries()) {
+    concerned += endsOthers(command) ? 2 : 1;
+    if (concerned > BATCH_COMMANDS_MAX) return n;
+    const line = lineOf(command);
+    if (line === null) continue;
+    const alone = line === WHOLE_EVENT || (command.type === "promote" && isRecheck(command));
+    if (
+      lines.has(line) ||
+      lines.has(WHOLE_EVENT) ||
+      (alone && lines.size > 0) ||
+      lines.size >= BATCH_LINES_MAX
+    ) {
+      return n;
+    }
+    lines.add(alone ? WHOLE_EVENT : line);
+  }
+  return commands.length;
+}
+
+const WHOLE_EVENT = "";
+
+function lineOf(command: AnyCommand): string | null {
+  if (!isKnown(command)) return null;
+  if (command.type === "promote") return command.input.slotId;
+  return command.type === "wind-down" ? WHOLE_EVENT : null;
+}
+
+const isRecheck = ({ input }: AnyCommand): boolean =>
+  input !== undefined && "recheck" in input && input.recheck.length > 0;
+
 const firstHalf = <T>(items: readonly T[]): T[] => items.slice(0, Math.ceil(items.length / 2));
 
 async function applyOnce(
@@ -169,7 +215,7 @@ async function applyOnce(
       logicalAt: lane.logicalAt,
       onFault: (command, error) => log.error({ err: error, command: command.id }, "a command failed"),
     });
-    await writeBatch(tx, {
+    const recheck = await writeBatch(tx, {
       eventId,
       lane,
       exclusive: state.terms.overlapPolicy === "refuse",
@@ -179,13 +225,30 @@ async function applyOnce(
       now,
       promised,
     });
-    return { kind: "applied", fence: lane.fence, applied: result.applied, followUps: result.followUps, now };
+    return {
+      kind: "applied",
+      fence: lane.fence,
+      applied: result.applied,
+      followUps: [...result.followUps, ...recheck],
+      deadlines: deadlinesOf(result.changes),
+      now,
+    };
   } catch (error) {
     broken = await rollBack(tx, error);
     throw error;
   } finally {
     tx.release(broken);
   }
+}
+
+/** Of the holds that were made and have not ended since. */
+function deadlinesOf(changes: readonly Change[]): EpochMs[] {
+  const deadlines = new Map<ReservationId, EpochMs>();
+  for (const change of changes) {
+    if (change.kind === "held") deadlines.set(change.reservation.id, change.reservation.expiresAt ?? 0);
+    else if ("reservation" in change) deadlines.delete(change.reservation.id);
+  }
+  return [...new Set(deadlines.values())];
 }
 
 function decideAll(commands: readonly AnyCommand[], batch: Batch): BatchResult {

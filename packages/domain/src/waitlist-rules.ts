@@ -1,0 +1,355 @@
+// The waitlist: who may join, how one leaves, and who is asked next. First in, first out by the number that an entry
+// got inside the queue; `skip` lets smaller parties pass a head that does not fit, within bounds.
+import type {
+  JoinWaitlistCommand,
+  LeaveWaitlistCommand,
+  PromoteCommand,
+  ReserveCommand,
+} from "./commands.ts";
+import { alreadyReserved, type Obstacle, obstacleToHolding, overUserLimit } from "./eligibility.ts";
+import { end, endWaiting, isOffer } from "./endings.ts";
+import { type Collecting, freeTickets, type Slot, somebodyWaits, waitlistClosesAt } from "./event.ts";
+import { offerIdOf, type SlotId, type UserId, waitlistEntryIdOf } from "./ids.ts";
+import { PARKED_RECHECK_MS } from "./limits.ts";
+import { organizes } from "./organizer-rules.ts";
+import {
+  type Change,
+  type Decision,
+  done,
+  type FollowUp,
+  type Line,
+  type LookFrom,
+  type Refusal,
+  refuse,
+} from "./outcomes.ts";
+import type { Reservation } from "./reservation.ts";
+import { type EventState, type EventView, evolve, patched } from "./state.ts";
+import { ceilToSecond, type EpochMs } from "./time.ts";
+import { type EntryPatch, isLive, isParked, type PassedOver, type WaitlistEntry } from "./waitlist-entry.ts";
+
+export const liveEntryOf = (state: EventView, userId: UserId, slotId: SlotId): WaitlistEntry | undefined =>
+  [...state.entries.values()].find(
+    (entry) => entry.userId === userId && entry.slotId === slotId && isLive(entry.status),
+  );
+
+/** Why nobody at all may join. */
+export function whyNotJoin(
+  { terms }: EventView,
+  slot: Slot,
+  now: EpochMs,
+): Extract<Refusal, { code: "waitlist-closed" | "waitlist-full" }> | null {
+  if (!terms.waitlist.enabled || now >= waitlistClosesAt(terms, slot)) return { code: "waitlist-closed" };
+  if (slot.waiting >= terms.waitlist.maxEntries) return { code: "waitlist-full" };
+  return null;
+}
+
+/** A reserve that found no tickets, and would rather wait than be refused. */
+export function joinInstead(state: EventView, command: ReserveCommand, slot: Slot, now: EpochMs): Decision {
+  const closed = whyNotJoin(state, slot, now);
+  return closed === null ? join(state, command, slot, command.input.quantity, now) : refuse(closed);
+}
+
+export function join(
+  { terms }: EventView,
+  command: ReserveCommand | JoinWaitlistCommand,
+  slot: Slot,
+  quantity: number,
+  now: EpochMs,
+): Decision {
+  const entry: WaitlistEntry = {
+    id: waitlistEntryIdOf(command.id),
+    eventId: terms.id,
+    slotId: slot.id,
+    userId: command.userId,
+    quantity,
+    status: "waiting",
+    seq: slot.lastSeq + 1,
+    createdAt: now,
+    offeredAt: null,
+    endedAt: null,
+    endReason: null,
+    recheckAt: null,
+    lastPassedOver: null,
+  };
+  return done({ entry, position: slot.waiting + 1 }, [{ kind: "joined", entry }]);
+}
+
+export function leave(state: EventView, command: LeaveWaitlistCommand, now: EpochMs): Decision {
+  const entry = state.entries.get(command.input.entryId);
+  if (entry === undefined) return refuse({ code: "not-found" });
+  const owner = entry.userId === command.userId;
+  if (!owner && !organizes(state, command)) return refuse({ code: "not-found" });
+  if (!isLive(entry.status)) return refuse({ code: "not-active" });
+  const left = { status: "left", endReason: owner ? "user" : "organizer" } as const;
+  if (entry.status === "waiting") {
+    const change = endWaiting(entry, left, now);
+    return done({ entry: patched(entry, change.patch), position: null }, [change]);
+  }
+  const offer = state.reservations.get(offerIdOf(entry.id));
+  if (offer === undefined || !isOffer(offer)) throw new Error(`${entry.id} is offered, and has no offer`);
+  const { changes } = end(offer, owner ? "declined" : "organizer", now, left);
+  const patch: EntryPatch = { ...left, endedAt: now, recheckAt: null };
+  return done({ entry: patched(entry, patch), position: null }, changes);
+}
+
+/**
+ * Offers what is free of a slot to who waits for it, the eldest first, as far as they were loaded. Whoever may not
+ * have tickets is parked; parked ones that the command names are looked at again.
+ */
+export function promote(state: EventView, { input }: PromoteCommand, now: EpochMs): Decision {
+  const slot = state.slots.get(input.slotId);
+  const loaded = state.lines.get(input.slotId);
+  if (slot === undefined || loaded === undefined) return done({});
+  if (state.terms.cancelledAt !== null || now >= waitlistClosesAt(state.terms, slot)) {
+    return done({}, slot.promoteAt === null ? [] : [lineChange(slot, { promoteAt: null })]);
+  }
+  const look = new Look(state, slot.id, now);
+  const recheck = new Set(input.recheck);
+  const isAsked = (entry: WaitlistEntry): boolean =>
+    loaded.entries.has(entry.id) || (entry.seq > loaded.lastSeq && entry.seq <= loaded.upTo);
+  const inLine = [...state.entries.values()]
+    .filter((entry) => entry.slotId === slot.id && entry.status === "waiting" && isAsked(entry))
+    .filter((entry) => recheck.has(entry.id) || !isParked(entry))
+    .sort((a, b) => a.seq - b.seq);
+  // Behind those that were loaded nobody is offered anything: others may come before.
+  for (const entry of inLine) look.at(entry, entry.seq <= loaded.upTo);
+  look.end(loaded.upTo, input.from);
+  return done({}, look.changes, look.followUps);
+}
+
+const lineChange = (slot: Slot, moved: Partial<Line>): Change => ({
+  kind: "line",
+  slotId: slot.id,
+  line: { passers: slot.passers, collecting: slot.collecting, promoteAt: slot.promoteAt, ...moved },
+});
+
+/** One walk through a slot's waiters. Moves a state of its own on, so that each is judged after those before. */
+class Look {
+  readonly changes: Change[] = [];
+  readonly followUps: FollowUp[] = [];
+  readonly #state: EventState;
+  readonly #slotId: SlotId;
+  readonly #now: EpochMs;
+  /** The first one who may have tickets, and wants more than is free. */
+  #head: WaitlistEntry | null = null;
+  /** Those whom a smaller party would pass. */
+  readonly #blocked: WaitlistEntry[] = [];
+  #mayPass = true;
+  #passers: readonly number[];
+  #collecting: Collecting | null;
+
+  constructor(state: EventView, slotId: SlotId, now: EpochMs) {
+    this.#state = {
+      ...state,
+      slots: new Map(state.slots),
+      reservations: new Map(state.reservations),
+      entries: new Map(state.entries),
+      claims: new Map([...state.claims].map(([user, claims]) => [user, [...claims]])),
+      expiries: new Map([...state.expiries].map(([user, expiries]) => [user, [...expiries]])),
+    };
+    this.#slotId = slotId;
+    this.#now = now;
+    this.#passers = this.#slot.passers;
+    this.#collecting = this.#slot.collecting;
+  }
+
+  get #slot(): Slot {
+    const slot = this.#state.slots.get(this.#slotId);
+    if (slot === undefined) throw new Error(`no slot ${this.#slotId}`);
+    return slot;
+  }
+
+  at(entry: WaitlistEntry, inOrder: boolean): void {
+    const free = freeTickets(this.#slot);
+    const mayHave = inOrder && free > 0 && this.#mayPass;
+    // Nothing to give: whether somebody may have tickets is found out when there are some.
+    if (!mayHave && !isParked(entry)) return;
+    const obstacle = this.#obstacleOf(entry);
+    if (entry.quantity > this.#slot.capacity) {
+      this.#do(endWaiting(entry, { status: "closed", endReason: "capacity" }, this.#now));
+    } else if (obstacle !== null) {
+      this.#park(entry, obstacle);
+    } else if (!mayHave) {
+      this.#patch(entry, {}); // no longer parked
+    } else if (entry.quantity > free) {
+      this.#block(entry);
+    } else if (this.#head === null || this.#letPass(this.#head)) {
+      this.#offer(entry);
+    } else {
+      this.#mayPass = false;
+      if (isParked(entry)) this.#patch(entry, {});
+    }
+  }
+
+  /** Writes down what is to happen next. */
+  end(upTo: number, from: LookFrom | null): void {
+    const now = this.#now;
+    const slot = this.#slot;
+    const since = from?.since ?? now - 1; // what comes free from now on is later
+    const { terms } = this.#state;
+    if (this.#head !== null && terms.waitlist.mode === "skip") {
+      this.#mayPass = this.#letPass(this.#head) && this.#mayPass;
+    } else if (this.#collecting !== null && now >= this.#collecting.until) {
+      this.#collecting = null;
+    }
+    let promoteAt: EpochMs | null = this.#collecting?.until ?? null;
+    if (from !== null && slot.promoteAt !== null && slot.promoteAt > since && slot.promoteAt <= now) {
+      // Something came free while this look was under way: from the head again.
+      promoteAt = now;
+      this.#goOn(null);
+    } else if (
+      Number.isFinite(upTo) &&
+      this.#mayPass &&
+      freeTickets(slot) > 0 &&
+      somebodyWaits(terms, slot, now)
+    ) {
+      promoteAt = since;
+      this.#goOn({ after: upTo, since });
+    }
+    const moved: Line = { passers: this.#passers, collecting: this.#collecting, promoteAt };
+    if (!isSameLine(slot, moved)) this.changes.push(lineChange(slot, moved));
+  }
+
+  #goOn(from: LookFrom | null): void {
+    const { id: eventId } = this.#state.terms;
+    const slotId = this.#slotId;
+    this.followUps.push({ kind: "promote", eventId, slotId, at: this.#now, from, recheck: [] });
+  }
+
+  #do(change: Change): void {
+    evolve(this.#state, change);
+    this.changes.push(change);
+  }
+
+  #patch(entry: WaitlistEntry, patch: Partial<EntryPatch>): void {
+    this.#do({
+      kind: "entry",
+      id: entry.id,
+      slotId: entry.slotId,
+      before: "waiting",
+      wasParked: isParked(entry),
+      patch: { status: "waiting", endedAt: null, endReason: null, recheckAt: null, ...patch },
+    });
+  }
+
+  #obstacleOf({ userId, quantity }: WaitlistEntry): Obstacle | null {
+    const state = this.#state;
+    const own = alreadyReserved(state, userId, this.#slot) ?? overUserLimit(state, { userId, quantity });
+    if (own !== null) return own;
+    const blocked = obstacleToHolding(state, userId, this.#slot, this.#now);
+    if (blocked === null) return null;
+    this.followUps.push(...blocked.followUps);
+    return blocked.obstacle;
+  }
+
+  #park(entry: WaitlistEntry, obstacle: Obstacle): void {
+    const cooledAt =
+      obstacle.code === "limit-exceeded" && obstacle.limit === "cooldown" ? obstacle.retryAt : null;
+    this.#patch(entry, {
+      recheckAt: cooledAt ?? this.#now + PARKED_RECHECK_MS,
+      lastPassedOver: passedOver(obstacle, this.#now),
+    });
+  }
+
+  #block(entry: WaitlistEntry): void {
+    if (isParked(entry)) this.#patch(entry, {});
+    this.#head ??= entry;
+    this.#blocked.push(this.#state.entries.get(entry.id) ?? entry);
+    if (this.#state.terms.waitlist.mode === "strict") this.#mayPass = false;
+  }
+
+  /**
+   * May smaller parties pass the head? Until it was passed `maxSkips` times; then tickets are collected for it, and
+   * when that ran out everybody's count begins again. The head waits longest, so nobody was passed more often.
+   */
+  #letPass(head: WaitlistEntry): boolean {
+    const { maxSkips, collectSeconds } = this.#state.terms.waitlist;
+    if (this.#collecting?.for === head.seq && this.#now >= this.#collecting.until) {
+      this.#passers = [];
+      this.#collecting = null;
+      if (maxSkips > 0) return true;
+    }
+    if (this.#passers.filter((seq) => seq > head.seq).length < maxSkips) {
+      this.#collecting = null;
+      return true;
+    }
+    if (this.#collecting?.for !== head.seq) {
+      this.#collecting = { for: head.seq, until: this.#now + Math.max(1, collectSeconds) * 1000 };
+    }
+    return false;
+  }
+
+  #offer(entry: WaitlistEntry): void {
+    const now = this.#now;
+    const { terms } = this.#state;
+    const lastPassedOver = { at: now, reason: "too-few", limit: null, reservationId: null } as const;
+    for (const blocked of this.#blocked.splice(0)) this.#patch(blocked, { lastPassedOver });
+    this.#patch(entry, { status: "offered", offeredAt: now });
+    const reservation: Reservation = {
+      id: offerIdOf(entry.id),
+      eventId: entry.eventId,
+      slotId: entry.slotId,
+      userId: entry.userId,
+      quantity: entry.quantity,
+      status: "held",
+      origin: "waitlist",
+      paymentReference: null,
+      expiresAt: Math.min(ceilToSecond(now + terms.offerSeconds * 1000), waitlistClosesAt(terms, this.#slot)),
+      createdAt: now,
+      purchasedAt: null,
+      endedAt: null,
+      endReason: null,
+    };
+    this.#do({ kind: "held", before: null, reservation });
+    const head = this.#head;
+    if (head === null) return;
+    this.#passers = [...this.#passers.filter((seq) => seq > head.seq), entry.seq];
+  }
+}
+
+const isSameLine = (slot: Slot, line: Line): boolean =>
+  slot.promoteAt === line.promoteAt &&
+  slot.collecting?.for === line.collecting?.for &&
+  slot.collecting?.until === line.collecting?.until &&
+  slot.passers.length === line.passers.length &&
+  slot.passers.every((seq, i) => seq === line.passers[i]);
+
+function passedOver(obstacle: Obstacle, at: EpochMs): PassedOver {
+  const none = { at, limit: null, reservationId: null };
+  switch (obstacle.code) {
+    case "already-reserved":
+    case "overlap":
+      return { ...none, reason: obstacle.code, reservationId: obstacle.reservationId };
+    case "limit-exceeded": {
+      const { limit } = obstacle;
+      if (limit !== "user" && limit !== "holds" && limit !== "cooldown")
+        throw new Error(`no limit of a waiter: ${limit}`);
+      return { ...none, reason: obstacle.code, limit };
+    }
+  }
+}
+
+/** After something came free, or somebody stands first in line who did not: the slot's waiters are to be looked at. */
+export function promotionsDue(state: EventView, changes: readonly Change[], now: EpochMs): Change[] {
+  const touched = new Set(changes.flatMap((change) => touchedBy(change) ?? []));
+  return [...touched].flatMap((slotId) => {
+    const slot = state.slots.get(slotId);
+    if (slot === undefined || freeTickets(slot) <= 0 || !somebodyWaits(state.terms, slot, now)) return [];
+    return slot.promoteAt === now ? [] : [lineChange(slot, { promoteAt: now })];
+  });
+}
+
+function touchedBy(change: Change): SlotId | null {
+  switch (change.kind) {
+    case "ended":
+      return change.reservation.slotId;
+    case "joined":
+      return change.entry.slotId;
+    case "entry":
+      return change.before === "waiting" ? change.slotId : null;
+    case "slot-edited":
+      return change.slot.id;
+    default:
+      return null;
+  }
+}

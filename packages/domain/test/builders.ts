@@ -5,11 +5,18 @@ import {
   applyBatch,
   type Batch,
   type CancelCommand,
+  type Change,
   type EventState,
+  OFFER_SECONDS_DEFAULT,
   type PurchaseCommand,
   type Reservation,
   type ReserveCommand,
   type Slot,
+  type UserId,
+  WAITLIST_COLLECT_SECONDS_DEFAULT,
+  WAITLIST_ENTRIES_DEFAULT,
+  WAITLIST_MAX_SKIPS_DEFAULT,
+  type WaitlistTerms,
 } from "../src/index.ts";
 import { idOf } from "./names.ts";
 
@@ -18,13 +25,35 @@ export const HOUR = 3_600_000;
 export const EVENT = idOf("event", "play");
 export const SLOT = idOf("slot", "main");
 
+/** A slot that nobody has asked for yet. */
+export const UNTOUCHED = {
+  name: null,
+  held: 0,
+  purchased: 0,
+  used: false,
+  waiting: 0,
+  parked: 0,
+  lastSeq: 0,
+  passers: [],
+  collecting: null,
+  promoteAt: null,
+} as const;
+
+export const WAITLIST: WaitlistTerms = {
+  enabled: true,
+  mode: "skip",
+  maxSkips: WAITLIST_MAX_SKIPS_DEFAULT,
+  collectSeconds: WAITLIST_COLLECT_SECONDS_DEFAULT,
+  maxEntries: WAITLIST_ENTRIES_DEFAULT,
+  closesBeforeSeconds: 0,
+};
+
 export const slot = (has: Partial<Slot> = {}): Slot => ({
+  ...UNTOUCHED,
   id: SLOT,
   startsAt: NOW + HOUR,
   endsAt: NOW + 2 * HOUR,
   capacity: 10,
-  held: 0,
-  purchased: 0,
   ...has,
 });
 
@@ -58,16 +87,23 @@ export const stateOf = (
     salesCloseAt: null,
     salesClosed: false,
     holdSeconds: 60,
+    offerSeconds: OFFER_SECONDS_DEFAULT,
     maxPerOrder: 10,
     maxPerUser: 10,
     overlapPolicy: "refuse",
     cancelCutoffSeconds: 0,
+    waitlist: WAITLIST,
   },
+  details: null,
   slots: new Map(slots.map((each) => [each.id, each])),
   reservations: new Map(rows.map((row) => [row.id, row])),
+  entries: new Map(),
   claims: new Map([[idOf("user", "ann"), claims]]),
+  expiries: new Map(),
   awaitingPurchase: new Set(),
   otherDeadlines: new Map(),
+  lines: new Map(),
+  leftovers: null,
 });
 
 export const batchOf = (
@@ -117,6 +153,12 @@ export const cancels = (
   type: "cancel",
   input: { reservationId: idOf("reservation", whose), role },
 });
+
+/** Whose reservations were made or changed, each with what was done to it. */
+export const movedBy = (changes: readonly Change[]): [kind: Change["kind"], userId: UserId][] =>
+  changes
+    .flatMap((change) => ("reservation" in change ? [[change.kind, change.reservation.userId] as const] : []))
+    .map(([kind, user]) => [kind, user]);
 
 export const outcomesOf = (commands: readonly AnyCommand[], batch: Batch) =>
   applyBatch(commands, batch).applied.map(({ outcome }) => outcome);

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   COMMAND_TYPES,
   Command,
+  type CommandType,
   hasRole,
   isKnown,
   PAYMENT_REFERENCE_LENGTH_MAX,
@@ -21,12 +22,48 @@ const from = {
   fingerprint: null,
 };
 const reservationId = idOf("reservation", "one");
+const slotId = idOf("slot", "one");
+const entryId = idOf("waitlistEntry", "one");
+const asOrganizer = { ...from, input: { role: "organizer" } } as const;
+const fromNobody = { ...from, userId: null } as const;
 const GOOD = {
   reserve: { ...from, type: "reserve", input: { slotId: null, quantity: 1 } },
   purchase: { ...from, type: "purchase", input: { reservationId, paymentReference: null } },
   cancel: { ...from, type: "cancel", input: { reservationId, role: "user" } },
-  "expire-due": { ...from, type: "expire-due", userId: null, input: { dueAt: 0 } },
-} as const;
+  "join-waitlist": { ...from, type: "join-waitlist", input: { slotId, quantity: 2 } },
+  "leave-waitlist": { ...from, type: "leave-waitlist", input: { entryId, role: "user" } },
+  "edit-event": {
+    ...from,
+    type: "edit-event",
+    input: { edits: { venue: null, waitlist: { mode: "strict" } }, ifVersion: [1, 2], role: "admin" },
+  },
+  "add-slot": {
+    ...from,
+    type: "add-slot",
+    input: { name: null, startsAt: 1, endsAt: 2, capacity: 0, ifVersion: null, role: "organizer" },
+  },
+  "edit-slot": {
+    ...from,
+    type: "edit-slot",
+    input: { slotId, edits: { capacity: 3 }, ifVersion: null, role: "organizer" },
+  },
+  "remove-slot": { ...from, type: "remove-slot", input: { slotId, ifVersion: [], role: "organizer" } },
+  "set-capacity": { ...from, type: "set-capacity", input: { slotId, capacity: 0, role: "organizer" } },
+  "close-sales": { ...asOrganizer, type: "close-sales" },
+  "open-sales": { ...asOrganizer, type: "open-sales" },
+  "cancel-event": { ...asOrganizer, type: "cancel-event" },
+  "expire-due": { ...fromNobody, type: "expire-due", input: { dueAt: 0 } },
+  promote: {
+    ...fromNobody,
+    type: "promote",
+    input: { slotId, from: { after: 128, since: 1 }, recheck: [entryId] },
+  },
+  "wind-down": {
+    ...fromNobody,
+    type: "wind-down",
+    input: { after: { createdAt: 1, id: reservationId } },
+  },
+} satisfies Record<CommandType, object>;
 
 describe("commands", () => {
   test.each(COMMAND_TYPES)("%s goes through text and back unchanged", (type) => {
@@ -54,21 +91,21 @@ describe("commands", () => {
         input: { reservationId, paymentReference: "p".repeat(PAYMENT_REFERENCE_LENGTH_MAX + 1) },
       },
     ],
-    ["a type that is not known", { ...GOOD.reserve, type: "promote" }],
+    ["a type that is not known", { ...GOOD.reserve, type: "juggle" }],
   ])("refuse %s", (_, value) => {
     expect(Command.safeParse(value).success).toBe(false);
   });
 
   test("of an unknown type keep what is needed to answer them, and nothing else", () => {
-    const newer = { ...from, type: "promote", input: { slotId: "anything" }, more: true };
+    const newer = { ...from, type: "juggle", input: { slotId: "anything" }, more: true };
     const read = UnknownCommand.parse(newer);
-    expect(read).toEqual({ ...from, type: "promote" });
+    expect(read).toEqual({ ...from, type: "juggle" });
     expect(isKnown(read)).toBe(false);
     expect(UnknownCommand.safeParse({ ...newer, id: from.eventId }).success).toBe(false);
   });
 
-  test("serve a running hold, all but reserve", () => {
-    expect(COMMAND_TYPES.filter(servesRunningHold)).toEqual(["purchase", "cancel", "expire-due"]);
+  test("have more room in the queue, all but those of the crowd at the door", () => {
+    expect(COMMAND_TYPES.filter((type) => !servesRunningHold(type))).toEqual(["reserve", "join-waitlist"]);
   });
 });
 

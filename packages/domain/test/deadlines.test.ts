@@ -88,7 +88,7 @@ describe("settling", () => {
     `
     capacity 1, holds last 60s
     12:00:00  ann  reserves 1          -> held until 12:01:00
-    12:02:00  bob  sends promote       -> failed unsupported
+    12:02:00  bob  sends juggle        -> failed unsupported
     12:02:00  (look)  ann's            -> expired by deadline at 12:02:00
     12:02:01  bob  purchases nothing   -> not-found
     `,
@@ -130,7 +130,7 @@ describe("repeats", () => {
     12:00:00  bob  reserves 1, key k1      -> held
     12:00:00  cyd  reserves 99, key k1     -> limit-exceeded order
     12:00:00  cyd  reserves 1, key k1      -> idempotency-key-reused
-    12:00:00  dan  sends promote, key k1   -> failed unsupported
+    12:00:00  dan  sends juggle, key k1   -> failed unsupported
     12:00:00  dan  reserves 1, key k1      -> idempotency-key-reused
     `,
   );

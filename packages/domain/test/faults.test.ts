@@ -6,6 +6,7 @@ import {
   batchOf,
   cancels,
   hold,
+  movedBy,
   NOW,
   outcomesOf,
   purchases,
@@ -32,9 +33,9 @@ describe("a command that cannot be decided", () => {
     expect(result.applied.map(({ outcome }) => outcome.status)).toEqual(["succeeded", "failed", "succeeded"]);
     expect(result.applied[1]?.outcome).toEqual({ status: "failed", failure: "internal" });
     expect(errors).toEqual([commands[1]?.id, `Error: ${odd.id} has ended already`]);
-    expect(result.changes.map(({ reservation: { userId } }) => userId)).toEqual([
-      idOf("user", "ann"),
-      idOf("user", "bob"),
+    expect(movedBy(result.changes)).toEqual([
+      ["held", idOf("user", "ann")],
+      ["held", idOf("user", "bob")],
     ]);
     expect(state.slots.get(SLOT)).toMatchObject({ held: 2, purchased: 0 });
   });
@@ -93,9 +94,9 @@ describe("a command that cannot be decided", () => {
 
 describe("a command of an unknown type", () => {
   test("ends failed as unsupported, whoever sent it, and the next one is applied", () => {
-    const promote = { ...base("promote", "ann"), type: "promote", userId: null };
+    const juggle = { ...base("juggle", "ann"), type: "juggle", userId: null };
     const batch = batchOf(stateOf([], [slot()]));
-    const [first, second] = outcomesOf([promote, reserves("bob")], batch);
+    const [first, second] = outcomesOf([juggle, reserves("bob")], batch);
     expect(first).toEqual({ status: "failed", failure: "unsupported" });
     expect(second?.status).toBe("succeeded");
     expect(batch.faults).toEqual([]);

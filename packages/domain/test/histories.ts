@@ -11,6 +11,7 @@ import {
   USER_ROLES,
   type UserId,
 } from "../src/index.ts";
+import { UNTOUCHED, WAITLIST } from "./builders.ts";
 import { type Naive, naive, tell } from "./naive.ts";
 import { idOf } from "./names.ts";
 import type { EventRow } from "./world.ts";
@@ -45,6 +46,9 @@ const slot = fc.record({
   lasts: fc.integer({ min: 1, max: 20 }),
   capacity: fc.integer({ min: 0, max: 5 }),
 });
+
+/** Nobody waits in these histories. */
+const NO_WAITLIST = { offerSeconds: 60, waitlist: { ...WAITLIST, enabled: false } };
 
 const rarely = <T>(value: T) =>
   fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.constant(value) });
@@ -226,18 +230,23 @@ function command(
         what.which,
       )?.command;
     case "unknown":
-      return { ...made(), ...sender(), type: "promote" };
+      return { ...made(), ...sender(), type: "juggle" };
   }
 }
 
 function eventRow({ terms: planned, slots }: Plan["events"][number], n: number): EventRow {
   const name = `event ${n}`;
   return {
-    terms: { ...planned, id: idOf("event", name), organizerId: USERS[n] ?? idOf("user", "olga") },
+    terms: {
+      ...planned,
+      ...NO_WAITLIST,
+      id: idOf("event", name),
+      organizerId: USERS[n] ?? idOf("user", "olga"),
+    },
     slots: slots.map(({ startsIn, startsAtMs, lasts, capacity }, each): Slot => {
       const startsAt = START + startsIn * SECOND + startsAtMs;
       const id = idOf("slot", `${name} slot ${each}`);
-      return { id, startsAt, endsAt: startsAt + lasts * SECOND, capacity, held: 0, purchased: 0 };
+      return { ...UNTOUCHED, id, startsAt, endsAt: startsAt + lasts * SECOND, capacity };
     }),
   };
 }
@@ -259,10 +268,11 @@ const farEvent = ({ farPolicy, farCancelledAt }: Plan): EventRow => ({
     maxPerUser: 2 * FAR_SLOTS,
     overlapPolicy: farPolicy,
     cancelCutoffSeconds: 0,
+    ...NO_WAITLIST,
   },
   slots: Array.from({ length: FAR_SLOTS }, (_, n) => {
     const startsAt = START + (30 + n * 10) * SECOND;
-    return { id: farSlot(n), startsAt, endsAt: startsAt + 10 * SECOND, capacity: 3, held: 0, purchased: 0 };
+    return { ...UNTOUCHED, id: farSlot(n), startsAt, endsAt: startsAt + 10 * SECOND, capacity: 3 };
   }),
 });
 

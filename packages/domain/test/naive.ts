@@ -14,6 +14,7 @@ import type { EventRow } from "./world.ts";
 
 const GRACE_MS = 500;
 const HOLDS_AT_ONCE = 20;
+const MINUTE_MS = 60_000;
 
 export interface Naive {
   readonly events: readonly EventRow[];
@@ -109,6 +110,8 @@ function answer(model: Naive, asked: AnyCommand, at: number, now: number): Told 
       return { outcome: purchase(model, event.terms, command, row, at, now), followUps: [] };
     case "cancel":
       return { outcome: cancel(model, event, command, row, at, now), followUps: [] };
+    default:
+      throw new Error(`no ${command?.type} in these histories`);
   }
 }
 
@@ -128,6 +131,7 @@ function reserve(
   const free = (slot?.capacity ?? 0) - taken("held") - taken("purchased");
   const same = mine.find((row) => row.slotId === slot?.id);
   const live = mine.filter((row) => row.status === "held" && row.expiresAt !== null && row.expiresAt > now);
+  const coolsUntil = cooldownEnd(model, command.userId);
   const clashes = slot === undefined || terms.overlapPolicy === "allow" ? [] : clashing(model, mine, slot);
   const clash = clashes.find((row) => row.status === "purchased") ?? clashes[0];
   const deadlines = model.rows
@@ -150,6 +154,7 @@ function reserve(
     [same !== undefined, () => ({ code: "already-reserved", reservationId: idOf(same) })],
     [tickets(mineHere) + quantity > terms.maxPerUser, () => ({ code: "limit-exceeded", limit: "user" })],
     [live.length >= HOLDS_AT_ONCE, () => ({ code: "limit-exceeded", limit: "holds" })],
+    [coolsUntil > now, () => ({ code: "limit-exceeded", limit: "cooldown", retryAt: coolsUntil })],
     [
       clash !== undefined,
       () => ({ code: "overlap", reservationId: idOf(clash), retryable: clash?.status === "held" }),
@@ -182,6 +187,16 @@ function reserve(
     endReason: null,
   });
   return { outcome: yes(reservation), followUps: [] };
+}
+
+/** Five minutes after the last of five holds that ended unpaid within ten. */
+function cooldownEnd(model: Naive, user: string): number {
+  const unpaid = model.rows
+    .filter((row) => row.userId === user && row.status === "expired" && row.origin === "public")
+    .map((row) => row.endedAt ?? Number.NaN);
+  const hasFive = (last: number) =>
+    unpaid.filter((at) => at <= last && at >= last - 10 * MINUTE_MS).length >= 5;
+  return Math.max(0, ...unpaid.filter(hasFive).map((last) => last + 5 * MINUTE_MS));
 }
 
 const idOf = (row: Reservation | undefined): Reservation["id"] => row?.id ?? ("" as Reservation["id"]);
@@ -234,6 +249,10 @@ function cancel(
   if (row === undefined || !(owns || runsIt)) return no({ code: "not-found" });
   if (row.status === "cancelled") return yes(row);
   if (row.status === "expired") return no({ code: "not-active" });
+  // The cascade would have come by, and does not ask whose wish it was.
+  if (terms.cancelledAt !== null) {
+    return yes(put(model, { ...row, status: "cancelled", endedAt: now, endReason: "event-cancelled" }));
+  }
   const startsAt = slots.find(({ id }) => id === row.slotId)?.startsAt ?? Number.NaN;
   const closesAt = startsAt - terms.cancelCutoffSeconds * 1000;
   if (owns && at >= closesAt) return no({ code: "cancellation-closed" });

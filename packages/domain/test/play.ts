@@ -2,7 +2,15 @@
 // The parser is the test kit's; it is reached by path because a workspace may have no cycles, not even for tests.
 import { expect, test } from "vitest";
 import { clockText, parseScenario, type Scenario, type Step } from "../../testkit/src/scenario.ts";
-import type { AnyCommand, CommandId, Outcome, Reservation, ReservationId } from "../src/index.ts";
+import {
+  type AnyCommand,
+  type CommandId,
+  OFFER_SECONDS_DEFAULT,
+  type Outcome,
+  type Reservation,
+  type ReservationId,
+} from "../src/index.ts";
+import { UNTOUCHED, WAITLIST } from "./builders.ts";
 import { idOf } from "./names.ts";
 import { createWorld, type EventRow, run, type World } from "./world.ts";
 
@@ -36,7 +44,9 @@ export function play(read: Scenario, batched: boolean): string[] {
     cancelEvents(world, read, first.at);
     const given = pending.map(commandOf);
     const { applied, followUps } = run(world, idOf("event", first.event), given, MIDNIGHT + first.at);
-    const asked = followUps.map((each) => `${each.eventId} ${each.dueAt}`);
+    const asked = followUps.flatMap((each) =>
+      each.kind === "expire-elsewhere" ? [`${each.eventId} ${each.dueAt}`] : [],
+    );
     for (const [index, step] of pending.entries()) {
       const outcome = applied[index]?.outcome;
       const asks = step.asks && `${idOf("event", step.asks.event)} ${MIDNIGHT + step.asks.dueAt}`;
@@ -177,17 +187,18 @@ const eventRow = (event: Scenario["events"][number]): EventRow => ({
     salesCloseAt: event.salesCloseAt === null ? null : MIDNIGHT + event.salesCloseAt,
     salesClosed: event.salesClosed,
     holdSeconds: event.holdSeconds,
+    offerSeconds: OFFER_SECONDS_DEFAULT,
     maxPerOrder: event.maxPerOrder,
     maxPerUser: event.maxPerUser,
     overlapPolicy: event.overlapPolicy,
     cancelCutoffSeconds: event.cancelCutoffSeconds,
+    waitlist: WAITLIST,
   },
   slots: event.slots.map((slot) => ({
+    ...UNTOUCHED,
     id: slotId(event.name, slot.name),
     startsAt: MIDNIGHT + slot.startsAt,
     endsAt: MIDNIGHT + slot.endsAt,
     capacity: slot.capacity,
-    held: 0,
-    purchased: 0,
   })),
 });

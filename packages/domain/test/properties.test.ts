@@ -53,7 +53,7 @@ test("it does not show how a history is cut into batches, nor how many due holds
             command.eventId,
             asked.map((entry) => entry.command),
             now,
-            dueMax,
+            { dueMax },
           );
           same(
             applied.map(({ outcome }) => outcome),
@@ -89,7 +89,7 @@ test("a batch that is decided twice comes out the same, and one that is applied 
         if (first?.kind !== "apply") continue;
         const commands = group.map(({ command }) => command);
         const { eventId } = first.command;
-        const decide = () => applyBatch(commands, loadBatch(world, eventId, commands, first.now, 100));
+        const decide = () => applyBatch(commands, loadBatch(world, eventId, commands, first.now));
         const once = decide();
         same(decide(), once);
         commit(world, eventId, once);
@@ -136,6 +136,15 @@ test("the histories reach every answer there is", () => {
     "not-active": true,
     "cancellation-closed": true,
     "idempotency-key-reused": true,
+    // Of waitlists and organizers: not in these histories.
+    "already-waiting": false,
+    "waitlist-closed": false,
+    "waitlist-full": false,
+    "tickets-available": false,
+    "capacity-below-committed": false,
+    "slot-in-use": false,
+    "precondition-failed": false,
+    "validation-failed": false,
   } satisfies Record<RefusalCode, boolean>;
   const expected = Object.entries(refusals).flatMap(([code, whole]) => (whole ? [code] : []));
   const others = [
@@ -143,6 +152,7 @@ test("the histories reach every answer there is", () => {
     "capacity",
     "user",
     "holds",
+    "cooldown",
     "held",
     "purchased",
     "cancelled",

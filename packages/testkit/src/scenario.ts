@@ -95,7 +95,7 @@ const RESULTS = {
   "sales-not-open": UNTIL,
   "sales-closed": null,
   "slot-required": null,
-  "limit-exceeded": /^(order|capacity|user|holds)$/,
+  "limit-exceeded": /^(order|capacity|user|holds|slots|cooldown(?: until \S+)?)$/,
   "already-reserved": null,
   overlap: /^(held|purchased)$/,
   "sold-out": null,
@@ -104,6 +104,14 @@ const RESULTS = {
   "hold-expired": null,
   "not-active": null,
   "cancellation-closed": null,
+  "already-waiting": null,
+  "waitlist-closed": null,
+  "waitlist-full": null,
+  "tickets-available": null,
+  "capacity-below-committed": /^\d+ held \d+ purchased$/,
+  "slot-in-use": null,
+  "precondition-failed": null,
+  "validation-failed": /^\S+$/,
   "idempotency-key-reused": null,
 } satisfies Record<RefusalCode | "held" | "purchased" | "cancelled" | "settled" | "failed", RegExp | null>;
 

@@ -3,18 +3,38 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { insertEvent, type NewEvent, type NewSlot } from "@holdfast/db";
 import {
+  type AddSlotCommand,
   type CancelCommand,
+  type CancelEventCommand,
+  type CloseSalesCommand,
   type Command,
+  type EditEventCommand,
+  type EditSlotCommand,
+  type EventEdits,
   type EventId,
   type ExpireDueCommand,
   expireDue as expireDueCommand,
+  type JoinWaitlistCommand,
+  type LeaveWaitlistCommand,
+  type OpenSalesCommand,
   type Outcome,
+  type PromoteCommand,
+  type Promotion,
   type PurchaseCommand,
+  promote as promoteCommand,
+  type RemoveSlotCommand,
+  type ReservationCursor,
   type ReservationId,
   type ReserveCommand,
+  type SetCapacityCommand,
+  type SlotEdits,
   type SlotId,
   type UserId,
   type UserRole,
+  type WaitlistEntryId,
+  type WaitlistTerms,
+  type WindDownCommand,
+  windDown as windDownCommand,
 } from "@holdfast/domain";
 import {
   type Activations,
@@ -56,6 +76,8 @@ export interface EventOptions {
   /** When the first slot starts; a day from now unless told otherwise. */
   readonly startsAt?: number;
   readonly terms?: Partial<NewEvent>;
+  /** Given, even empty, the event has a waitlist: what is left out is as usual. */
+  readonly waitlist?: Partial<WaitlistTerms>;
 }
 
 export interface TestEvent {
@@ -68,7 +90,12 @@ export interface TestEvent {
 
 /** An event on sale, with one slot of ten tickets unless told otherwise. */
 export async function createEvent(pool: pg.Pool, options: EventOptions = {}): Promise<TestEvent> {
-  const { capacities = [10], startsAt = Math.ceil(Date.now() / 1000) * 1000 + DAY_MS, terms = {} } = options;
+  const {
+    capacities = [10],
+    startsAt = Math.ceil(Date.now() / 1000) * 1000 + DAY_MS,
+    terms = {},
+    waitlist,
+  } = options;
   const [organizerId] = terms.organizerId === undefined ? await createUsers(pool, 1) : [terms.organizerId];
   const slots: NewSlot[] = capacities.map((capacity, i) => ({
     id: newId("slot"),
@@ -94,12 +121,13 @@ export async function createEvent(pool: pg.Pool, options: EventOptions = {}): Pr
     overlapPolicy: "refuse",
     cancelCutoffSeconds: 0,
     waitlist: {
-      enabled: false,
+      enabled: waitlist !== undefined,
       mode: "skip",
       maxSkips: 5,
       collectSeconds: 900,
       maxEntries: 1_000,
       closesBeforeSeconds: 0,
+      ...waitlist,
     },
     slots,
     ...terms,
@@ -128,11 +156,16 @@ const fromUser = (eventId: EventId, userId: UserId, { at = Date.now(), key }: As
 export const reserve = (
   eventId: EventId,
   userId: UserId,
-  { quantity = 1, slotId = null, ...asking }: Asking & { quantity?: number; slotId?: SlotId | null } = {},
+  {
+    quantity = 1,
+    slotId = null,
+    orWait = false,
+    ...asking
+  }: Asking & { quantity?: number; slotId?: SlotId | null; orWait?: boolean } = {},
 ): ReserveCommand => ({
   ...fromUser(eventId, userId, asking),
   type: "reserve",
-  input: { slotId, quantity },
+  input: { slotId, quantity, ...(orWait ? { orWait } : {}) },
 });
 
 export const purchase = (
@@ -157,12 +190,131 @@ export const cancel = (
   input: { reservationId, role },
 });
 
+export const joinWaitlist = (
+  eventId: EventId,
+  userId: UserId,
+  slotId: SlotId,
+  { quantity = 1, ...asking }: Asking & { quantity?: number } = {},
+): JoinWaitlistCommand => ({
+  ...fromUser(eventId, userId, asking),
+  type: "join-waitlist",
+  input: { slotId, quantity },
+});
+
+export const leaveWaitlist = (
+  eventId: EventId,
+  userId: UserId,
+  entryId: WaitlistEntryId,
+  { role = "user", ...asking }: Asking & { role?: UserRole } = {},
+): LeaveWaitlistCommand => ({
+  ...fromUser(eventId, userId, asking),
+  type: "leave-waitlist",
+  input: { entryId, role },
+});
+
+/** What an organizer's command may say beside what it asks for. */
+export interface Organizing extends Asking {
+  readonly role?: UserRole;
+  /** Versions of the event, one of which it must have; any unless told otherwise. */
+  readonly ifVersion?: readonly number[];
+}
+
+const fromOrganizer = (
+  eventId: EventId,
+  userId: UserId,
+  { role = "organizer", ifVersion, ...asking }: Organizing,
+) => ({
+  ...fromUser(eventId, userId, asking),
+  input: { role, ifVersion: ifVersion === undefined ? null : [...ifVersion] },
+});
+
+export const editEvent = (
+  eventId: EventId,
+  userId: UserId,
+  edits: EventEdits,
+  organizing: Organizing = {},
+): EditEventCommand => {
+  const { input, ...command } = fromOrganizer(eventId, userId, organizing);
+  return { ...command, type: "edit-event", input: { ...input, edits } };
+};
+
+/** A slot of ten tickets, two days from now, unless told otherwise. */
+export const addSlot = (
+  eventId: EventId,
+  userId: UserId,
+  {
+    name = null,
+    capacity = 10,
+    startsAt = Math.ceil(Date.now() / 1000) * 1000 + 2 * DAY_MS,
+    endsAt = startsAt + 2 * HOUR_MS,
+    ...organizing
+  }: Organizing & { name?: string | null; capacity?: number; startsAt?: number; endsAt?: number } = {},
+): AddSlotCommand => {
+  const { input, ...command } = fromOrganizer(eventId, userId, organizing);
+  return { ...command, type: "add-slot", input: { ...input, name, capacity, startsAt, endsAt } };
+};
+
+export const editSlot = (
+  eventId: EventId,
+  userId: UserId,
+  slotId: SlotId,
+  edits: SlotEdits,
+  organizing: Organizing = {},
+): EditSlotCommand => {
+  const { input, ...command } = fromOrganizer(eventId, userId, organizing);
+  return { ...command, type: "edit-slot", input: { ...input, slotId, edits } };
+};
+
+export const removeSlot = (
+  eventId: EventId,
+  userId: UserId,
+  slotId: SlotId,
+  organizing: Organizing = {},
+): RemoveSlotCommand => {
+  const { input, ...command } = fromOrganizer(eventId, userId, organizing);
+  return { ...command, type: "remove-slot", input: { ...input, slotId } };
+};
+
+export const setCapacity = (
+  eventId: EventId,
+  userId: UserId,
+  slotId: SlotId,
+  capacity: number,
+  organizing: Omit<Organizing, "ifVersion"> = {},
+): SetCapacityCommand => {
+  const { input, ...command } = fromOrganizer(eventId, userId, organizing);
+  return { ...command, type: "set-capacity", input: { role: input.role, slotId, capacity } };
+};
+
+/** Closing and opening sales by hand, and cancelling the event, ask for nothing else. */
+const ofWholeEvent =
+  <Type extends "close-sales" | "open-sales" | "cancel-event">(type: Type) =>
+  (eventId: EventId, userId: UserId, organizing: Omit<Organizing, "ifVersion"> = {}) => {
+    const { input, ...command } = fromOrganizer(eventId, userId, organizing);
+    return { ...command, type, input: { role: input.role } };
+  };
+export const closeSales: (...asked: FromOrganizer) => CloseSalesCommand = ofWholeEvent("close-sales");
+export const openSales: (...asked: FromOrganizer) => OpenSalesCommand = ofWholeEvent("open-sales");
+export const cancelEvent: (...asked: FromOrganizer) => CancelEventCommand = ofWholeEvent("cancel-event");
+type FromOrganizer = [eventId: EventId, userId: UserId, organizing?: Omit<Organizing, "ifVersion">];
+
 export const expireDue = (eventId: EventId, dueAt: number, at = Date.now()): ExpireDueCommand =>
   expireDueCommand(newId("command"), eventId, { at, dueAt });
 
-/** An outcome in a word: what a succeeded command's reservation is now, or why there is none. */
+export const promote = (
+  eventId: EventId,
+  slotId: SlotId,
+  { from = null, recheck = [], at = Date.now() }: Partial<Pick<Promotion, "from" | "recheck" | "at">> = {},
+): PromoteCommand => promoteCommand(newId("command"), { eventId, slotId, from, recheck }, at);
+
+export const windDown = (
+  eventId: EventId,
+  { after = null, at = Date.now() }: { after?: ReservationCursor | null; at?: number } = {},
+): WindDownCommand => windDownCommand(newId("command"), eventId, { at, after });
+
+/** An outcome in a word: what a succeeded command's reservation or waitlist entry is now, or why there is none. */
 export function wordOf(outcome: Outcome): string {
-  if (outcome.status === "succeeded") return outcome.reservation?.status ?? "done";
+  if (outcome.status === "succeeded") return outcome.reservation?.status ?? outcome.entry?.status ?? "done";
   return outcome.status === "rejected" ? outcome.refusal.code : `failed ${outcome.failure}`;
 }
 

@@ -1,6 +1,13 @@
 // What makes a baseline an opponent: it refuses what the rules refuse, in their order, and keeps what they keep.
 import { contradictionText, findContradictions } from "@holdfast/db/invariants";
-import { LIVE_HOLDS_MAX, type Outcome, Reservation, type ReserveCommand } from "@holdfast/domain";
+import {
+  LIVE_HOLDS_MAX,
+  type Outcome,
+  Reservation,
+  type ReserveCommand,
+  type UserId,
+} from "@holdfast/domain";
+import { newId } from "@holdfast/runtime";
 import {
   createEvent,
   createUsers,
@@ -9,6 +16,7 @@ import {
   reserve,
   type TestDatabase,
   type TestEvent,
+  wordOf,
 } from "@holdfast/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Baseline, createBaseline } from "../src/baselines/baseline.ts";
@@ -208,6 +216,66 @@ describe.each(BASELINE_NAMES)("the baseline %s", (name) => {
     expect(words.at(-1)).toBe('{"code":"limit-exceeded","limit":"holds"}');
   });
 
+  /** Holds of somebody that ended unpaid, so many seconds ago each. */
+  const lapsed = async (user: UserId, { id, slotId }: TestEvent, secondsAgo: number[]): Promise<void> => {
+    await database.pool.query(
+      `INSERT INTO reservations (id, event_id, slot_id, user_id, quantity, status, origin, expires_at, created_at,
+        ended_at, end_reason, during, exclusive)
+      SELECT given.id, $1, s.id, $3, 1, 'expired', 'public', now(), now(), now() - given.ago * interval '1 second',
+        'deadline', tstzrange(s.starts_at, s.ends_at), true
+      FROM slots s, unnest($4::text[], $5::int[]) AS given(id, ago) WHERE s.id = $2`,
+      [id, slotId, user, secondsAgo.map(() => newId("reservation")), secondsAgo],
+    );
+    await database.pool.query("UPDATE slots SET used = true WHERE id = $1", [slotId]);
+  };
+
+  test.each([
+    ["five within ten minutes", [10, 100, 200, 300, 609], true],
+    ["five within a little more", [10, 100, 200, 300, 611], false],
+    ["four", [10, 20, 30, 40], false],
+    ["five, the last of them more than five minutes ago", [301, 302, 303, 304, 305], false],
+  ])("lets who let holds lapse wait some minutes: %s", async (_, secondsAgo, cools) => {
+    const [ann] = await createUsers(database.pool, 1);
+    if (ann === undefined) throw new Error("nobody was made");
+    const event = await createEvent(database.pool);
+    await lapsed(ann, event, secondsAgo);
+    const { outcome } = await ask(reserve(event.id, ann));
+    const retryAt = expect.any(Number);
+    if (cools) {
+      expect(outcome).toEqual({
+        status: "rejected",
+        refusal: { code: "limit-exceeded", limit: "cooldown", retryAt },
+      });
+    } else expect(outcome.status).toBe("succeeded");
+  });
+
+  test.each([
+    ["somebody waits", { waiting: 2, parked: 1 }, {}, "all-held"],
+    ["all who wait are parked", { waiting: 2, parked: 2 }, {}, "held"],
+    ["the waitlist has closed", { waiting: 2, parked: 1 }, { closesBeforeSeconds: 3 * 86_400 }, "held"],
+  ])("while %s, the public is answered by it", async (_, { waiting, parked }, waitlist, word) => {
+    const event = await createEvent(database.pool, { capacities: [3], waitlist });
+    await play(event, [{ who: "ann" }]);
+    await database.pool.query("UPDATE slots SET waiting = $2, parked = $3, last_seq = 2 WHERE id = $1", [
+      event.slotId,
+      waiting,
+      parked,
+    ]);
+    const outcome = await play(event, [{ who: "bob" }]);
+    expect(wordOf(outcome)).toBe(word);
+    if (outcome.status === "rejected") {
+      expect(outcome.refusal).toEqual({ code: "all-held", earliestReleaseAt: expect.any(Number) });
+    }
+    const { rows } = await database.pool.query(
+      "SELECT seen_available AS available, seen_waiting AS waiting FROM outcomes WHERE event_id = $1 ORDER BY seq",
+      [event.id],
+    );
+    expect(rows).toEqual([
+      { available: 3, waiting: 0 },
+      { available: word === "held" ? 2 : 0, waiting: 2 },
+    ]);
+  });
+
   test("gives a repeated command the same answer, and keeps one outcome of it", async () => {
     const event = await createEvent(database.pool);
     const [ann] = await createUsers(database.pool, 1);
@@ -222,7 +290,7 @@ describe.each(BASELINE_NAMES)("the baseline %s", (name) => {
     const crowd = await createUsers(database.pool, 60);
     const ended = await Promise.all(crowd.map((user) => ask(reserve(event.id, user))));
     expect(ended.filter(({ outcome }) => outcome.status === "succeeded")).toHaveLength(10);
-    const contradictions = await findContradictions(database.pool, { atRest: true });
+    const contradictions = await findContradictions(database.pool, { events: [event.id], atRest: true });
     expect(contradictions.map(contradictionText)).toEqual([]);
   });
 

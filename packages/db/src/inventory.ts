@@ -229,7 +229,7 @@ const LOAD_RELEASES = statement(
     ORDER BY r.slot_id, r.expires_at LIMIT 1
   ) h
   WHERE s.event_id = $1 AND (s.id = ANY ($2::text[]) OR cardinality($2::text[]) = 0)
-    AND s.capacity - s.held - s.purchased < $3`,
+    AND (s.capacity - s.held - s.purchased < $3 OR s.waiting > s.parked)`,
 );
 
 /** Counters move by what was written, and what was written is what was decided, or nothing commits. */

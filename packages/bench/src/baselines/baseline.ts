@@ -53,11 +53,11 @@ function onlyReserves(
   onError: (error: unknown) => void,
 ): Commands {
   const notHere = (): never => {
-    throw new Error("a baseline answers reserves and nothing else");
+    throw new Error("a baseline answers reserves and nothing else, and keeps no line of who would wait");
   };
   return {
     async submit({ command }): Promise<Submitted | SubmitRefused> {
-      if (command.type !== "reserve") return notHere();
+      if (command.type !== "reserve" || command.input.orWait === true) return notHere();
       try {
         const ended = await reserve(command);
         return ended === null ? { kind: "unknown-sender" } : { kind: "ended", ...ended };

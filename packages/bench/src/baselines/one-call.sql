@@ -5,6 +5,12 @@ CREATE SCHEMA IF NOT EXISTS bench;
 CREATE OR REPLACE FUNCTION bench.epoch_ms(at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE
   RETURN round(date_part('epoch', at) * 1000)::bigint;
 
+-- While somebody eligible waits, the public gets none.
+CREATE OR REPLACE FUNCTION bench.available(
+  free int, waiting int, parked int, closed timestamptz, now timestamptz
+) RETURNS int LANGUAGE sql IMMUTABLE
+  RETURN CASE WHEN waiting > parked AND now < closed THEN 0 ELSE free END;
+
 CREATE OR REPLACE FUNCTION bench.reserve(
   command text, made text, event text, asker text, at_ms float8, key text, print text, wanted_slot text, tickets int,
   OUT outcome json, OUT replayed boolean
@@ -16,7 +22,11 @@ DECLARE
   e record;
   s record;
   c record;
+  cooled timestamptz;
   refusal json;
+  closed timestamptz; -- when the slot's waitlist closes
+  seen_available int;
+  seen_waiting int;
   key_kept text := key;
   expires timestamptz;
 BEGIN
@@ -49,6 +59,9 @@ BEGIN
   END IF;
   SELECT * INTO s FROM slots
   WHERE event_id = event AND (id = wanted_slot OR wanted_slot IS NULL AND e.slots = 1);
+  closed := s.starts_at - make_interval(secs => (e.waitlist ->> 'closesBeforeSeconds')::int);
+  seen_waiting := s.waiting;
+  seen_available := bench.available(s.capacity - s.held - s.purchased, s.waiting, s.parked, closed, now);
 
   IF refusal IS NOT NULL THEN NULL;
   ELSIF e.cancelled_at IS NOT NULL THEN refusal := '{"code": "event-cancelled"}';
@@ -63,6 +76,8 @@ BEGIN
   ELSIF tickets > s.capacity THEN refusal := '{"code": "limit-exceeded", "limit": "capacity"}';
   ELSIF tickets > e.max_per_user
     OR EXISTS (SELECT FROM reservations WHERE user_id = asker AND status IN ('held', 'purchased'))
+    OR EXISTS (SELECT FROM reservations WHERE user_id = asker AND status = 'expired' AND origin = 'public'
+      AND ended_at > now - interval '5 minutes')
   THEN
     SELECT min(r.id) FILTER (WHERE r.slot_id = s.id) AS here,
       coalesce(sum(r.quantity) FILTER (WHERE r.event_id = event), 0) AS of_event,
@@ -72,18 +87,26 @@ BEGIN
       bool_or(r.status = 'purchased') FILTER (WHERE r.exclusive AND r.during && tstzrange(s.starts_at, s.ends_at))
         AS clash_bought
     INTO c FROM reservations r WHERE r.user_id = asker AND r.status IN ('held', 'purchased');
+    -- The last of five holds that ended unpaid within ten minutes.
+    SELECT max(ended_at) + interval '5 minutes' INTO cooled FROM (
+      SELECT ended_at, lead(ended_at, 4) OVER (ORDER BY ended_at DESC) AS first_of_five FROM reservations
+      WHERE user_id = asker AND status = 'expired' AND origin = 'public' AND ended_at > now - interval '15 minutes'
+    ) lapsed WHERE ended_at - first_of_five <= interval '10 minutes';
     refusal := CASE
       WHEN c.here IS NOT NULL THEN json_build_object('code', 'already-reserved', 'reservationId', c.here)
       WHEN c.of_event + tickets > e.max_per_user THEN '{"code": "limit-exceeded", "limit": "user"}'::json
       WHEN c.live_holds >= 20 THEN '{"code": "limit-exceeded", "limit": "holds"}'
+      WHEN now < cooled THEN
+        json_build_object('code', 'limit-exceeded', 'limit', 'cooldown', 'retryAt', bench.epoch_ms(cooled))
       WHEN e.overlap_policy = 'refuse' AND c.clash IS NOT NULL THEN
         json_build_object('code', 'overlap', 'reservationId', c.clash, 'retryable', NOT c.clash_bought)
     END;
   END IF;
 
   IF refusal IS NULL THEN
-    UPDATE slots SET held = held + tickets, inventory = inventory + 1
-    WHERE id = s.id AND capacity - held - purchased >= tickets;
+    UPDATE slots SET held = held + tickets, inventory = inventory + 1, used = true
+    WHERE id = s.id AND bench.available(capacity - held - purchased, waiting, parked, closed, now) >= tickets
+    RETURNING old.capacity - old.held - old.purchased, old.waiting INTO seen_available, seen_waiting;
     IF FOUND THEN
       expires := least(to_timestamp(ceil(date_part('epoch', now + make_interval(secs => e.hold_seconds)))), s.starts_at);
       INSERT INTO reservations (id, event_id, slot_id, user_id, quantity, status, origin, expires_at, created_at,
@@ -98,8 +121,9 @@ BEGIN
       SELECT CASE WHEN capacity - purchased < tickets THEN '{"code": "sold-out"}' ELSE
           json_build_object('code', 'all-held', 'earliestReleaseAt', (
             SELECT bench.epoch_ms(min(expires_at)) FROM reservations WHERE slot_id = s.id AND status = 'held'
-          )) END
-      INTO refusal FROM slots WHERE id = s.id;
+          )) END,
+        bench.available(capacity - held - purchased, waiting, parked, closed, now), waiting
+      INTO refusal, seen_available, seen_waiting FROM slots WHERE id = s.id;
     END IF;
   END IF;
   IF refusal IS NOT NULL THEN
@@ -111,9 +135,9 @@ BEGIN
     WHERE event_id = event RETURNING old.next_seq
   )
   INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
-    submitted_at, finished_at)
+    submitted_at, finished_at, seen_available, seen_waiting)
   SELECT command, event, lane.next_seq, 'reserve', asker, key_kept, print, CASE WHEN refusal IS NULL THEN 'succeeded' ELSE 'rejected' END, outcome,
-    to_timestamp(at_ms / 1000.0), now
+    to_timestamp(at_ms / 1000.0), clock_timestamp(), seen_available, seen_waiting
   FROM lane;
 END
 $$;

@@ -7,7 +7,7 @@ import type { Redis } from "ioredis";
 import { z } from "zod";
 import { depthOf } from "./activations.ts";
 import { askOfEach, someBusy } from "./busy-events.ts";
-import { ACTIVATIONS, DEADLINES, eventQueueName } from "./names.ts";
+import { ACTIVATIONS, DEADLINES, eventQueueName, PROMOTIONS } from "./names.ts";
 import { readCommand } from "./wire.ts";
 
 /** Event queues that are shown. */
@@ -86,6 +86,7 @@ export function openDashboardQueues({
     return [
       watched(ACTIVATIONS, null),
       watched(DEADLINES, null),
+      watched(PROMOTIONS, null),
       ...deepest.map(({ eventId, depth }) => watched(eventQueueName(eventId), depth)),
     ];
   }

@@ -1,16 +1,22 @@
 // What everything in Redis is called. Names of static queues are hash tags, an event's keys share its own tag:
 // on a cluster events spread over slots, and each script touches one slot only.
-import type { EventId } from "@holdfast/domain";
+import type { EventId, SlotId } from "@holdfast/domain";
 
 /** Jobs that say "this event has work". Holding one is owning the event. */
 export const ACTIVATIONS = "{activations}";
 /** One delayed job for each event and second at which holds end. */
 export const DEADLINES = "{deadlines}";
+/** Delayed jobs that say "look at this slot's waiters". */
+export const PROMOTIONS = "{promotions}";
 
 export const eventQueueName = (eventId: EventId): string => `{${eventId}}`;
 
 /** Events that may have jobs, for the sweep and for those who count events with work. */
 export const busyEventsKey = (prefix: string): string => `${prefix}:{busy}`;
+
+/** Stands while an event is wound down, or a slot's waiters are looked at, a piece at a time. */
+export const underWayKey = (prefix: string, what: EventId | SlotId): string =>
+  `${prefix}:{under-way}:${what}`;
 
 export const replyChannel = (prefix: string, gateway: string): string => `${prefix}:replies:${gateway}`;
 

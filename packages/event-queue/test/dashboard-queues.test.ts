@@ -13,6 +13,7 @@ import {
   eventQueueName,
   openDashboardQueues,
   openRedis,
+  PROMOTIONS,
   showJob,
   writeJob,
 } from "../src/index.ts";
@@ -85,9 +86,10 @@ test("the static queues come first, then the fifty deepest event queues, the dee
   expect(namesOf(watched)).toEqual([
     ACTIVATIONS,
     DEADLINES,
+    PROMOTIONS,
     ...names.reverse().slice(0, EVENT_QUEUES_SHOWN_MAX),
   ]);
-  expect(watched.map(({ depth }) => depth).slice(0, 4)).toEqual([null, null, 120, 119]);
+  expect(watched.map(({ depth }) => depth).slice(0, 5)).toEqual([null, null, null, 120, 119]);
 });
 
 test("of more busy events than one look reads, the deepest stay once they were seen", async () => {
@@ -109,7 +111,7 @@ test("an event whose commands are all done is not shown any more", async () => {
   expect(namesOf(await dashboard.look())).toContain(name);
   await removeKeys(redis.redis, `${redis.prefix}*`);
   dashboard.later();
-  expect(namesOf(await dashboard.look())).toEqual([ACTIVATIONS, DEADLINES]);
+  expect(namesOf(await dashboard.look())).toEqual([ACTIVATIONS, DEADLINES, PROMOTIONS]);
 });
 
 test("nothing is connected before somebody looks, and one connection serves all handles, look after look", async () => {
@@ -153,7 +155,7 @@ test("jobs are found through a handle that was looked up", async () => {
   await producerSide.add("1 commands", { commands: [] });
   await redis.redis.hset(eventKeys(redis.prefix, eventId).count, { enqueued: 1 });
   await redis.redis.sadd(busyEventsKey(redis.prefix), eventId);
-  const [, , found] = await watching().look();
+  const [, , , found] = await watching().look();
   expect((await found?.queue.getJobs())?.map(({ name }) => name)).toEqual(["1 commands"]);
 });
 

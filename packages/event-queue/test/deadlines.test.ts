@@ -4,12 +4,13 @@ import { Queue } from "bullmq";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { until } from "../../testkit/src/index.ts";
 import {
+  DEADLINE_TIMERS,
   DEADLINES,
   type Deadline,
   type Deadlines,
   openDeadlines,
   openPatientRedis,
-  startDeadlineWorker,
+  startTimerWorker,
 } from "../src/index.ts";
 import { type Connected, connect } from "./connected.ts";
 
@@ -42,7 +43,7 @@ interface Serving {
 function serve({ slowMs = 0, vain = 0, onGivenUp = () => undefined }: Serving = {}): Served[] {
   const served: Served[] = [];
   const connection = openPatientRedis({ url: redis.url, name: "test-deadlines", onError: () => undefined });
-  const worker = startDeadlineWorker({
+  const worker = startTimerWorker(DEADLINE_TIMERS, {
     redis: connection,
     prefix: redis.prefix,
     concurrency: 4,
@@ -145,4 +146,17 @@ test("a job that is no deadline fails and blocks no other", async () => {
   await deadlines.schedule(eventId, 6_000, Date.now());
   await until("the timer behind it", () => served.some((one) => one.eventId === eventId));
   await until("the odd job to be gone", async () => (await queue.getJob("odd")) === undefined);
+});
+
+test("a timer that a worker died with is served by another within a second or two", async () => {
+  const eventId = redis.newEvent();
+  await deadlines.schedule(eventId, 8_000, Date.now());
+  const key = (list: string) => `${redis.prefix}:${DEADLINES}:${list}`;
+  // Claimed, and its lock not renewed: what a killed worker leaves.
+  const claimed = await redis.redis.lmove(key("wait"), key("active"), "RIGHT", "LEFT");
+  expect(claimed).toBe(`expire-${eventId}-8`);
+  const diedAt = performance.now();
+  const served = serve();
+  await until("it to ring", () => served.some((one) => one.eventId === eventId));
+  expect(performance.now() - diedAt).toBeLessThan(2_000);
 });

@@ -132,7 +132,7 @@ test("a line that is answered otherwise shows what was answered", () => {
     "all-held until 12:01:00",
     "held",
     "no reservation",
-    "1 held, 0 purchased",
+    "1 held, 0 purchased, 0 waiting, 0 available",
     "overlap held, asks otherwise",
     "overlap held, asks otherwise",
   ]);

@@ -189,23 +189,20 @@ const bySeq = (a: WaitlistEntry, b: WaitlistEntry): number => a.seq - b.seq;
 
 /** Of each slot that is promoted: the head of its line, those behind where the look goes on, and whom it names. */
 function linesOf(world: World, commands: readonly Command[], lineMax: number): Map<SlotId, LoadedLine> {
-  const promotions = commands.filter((command) => command.type === "promote");
-  const bySlot = Map.groupBy(promotions, ({ input }) => input.slotId);
+  const looks = commands.filter((command) => command.type === "promote");
   return new Map(
-    [...bySlot].map(([slotId, looks]) => {
+    looks.map(({ eventId, input: { slotId, from, recheck } }) => {
       const waiting = [...world.entries.values()]
         .filter((entry) => entry.slotId === slotId && entry.status === "waiting")
         .sort(bySeq);
-      const eligible = waiting.filter((entry) => !isParked(entry));
-      const after = Math.min(...looks.map(({ input }) => input.from?.after ?? 0));
-      const behind = eligible.filter(({ seq }) => seq > after);
-      const next = behind.slice(0, lineMax);
-      const named = waiting.filter(({ id }) => looks.some(({ input }) => input.recheck.includes(id)));
-      const slot = world.slots.get(looks[0]?.eventId ?? idOf("event", "none"))?.get(slotId);
+      const inTurn = waiting.filter((entry) => !isParked(entry));
+      const next = inTurn.filter(({ seq }) => seq > (from?.after ?? 0)).slice(0, lineMax);
+      const named = waiting.filter((entry) => isParked(entry) && recheck.includes(entry.id));
+      const last = next.at(-1);
       const line: LoadedLine = {
-        entries: new Set([...eligible.slice(0, 1), ...next, ...named].map(({ id }) => id)),
-        upTo: behind.length > lineMax ? (next.at(-1)?.seq ?? 0) : Number.POSITIVE_INFINITY,
-        lastSeq: slot?.lastSeq ?? 0,
+        entries: new Set([...inTurn.slice(0, 1), ...next, ...named].map(({ id }) => id)),
+        upTo: last === undefined || next.length < lineMax ? Number.POSITIVE_INFINITY : last.seq,
+        lastSeq: slotsOf(world, eventId).get(slotId)?.lastSeq ?? 0,
       };
       return [slotId, line];
     }),
@@ -220,11 +217,10 @@ function leftoversOf(
   now: EpochMs,
   leftoverMax: number,
 ): LoadedLeftovers | null {
-  const pieces = commands.filter((command) => command.type === "wind-down");
-  const [first] = pieces;
-  if (first === undefined) return null;
+  const piece = commands.find((command) => command.type === "wind-down");
+  if (piece === undefined) return null;
   const terms = termsOf(world, eventId);
-  const after = pieces.some(({ input }) => input.after === null) ? null : first.input.after;
+  const { after } = piece.input;
   const active = [...world.reservations.values()]
     .filter((row) => row.eventId === eventId && isActive(row.status) && terms.cancelledAt !== null)
     .filter((row) => after === null || byCreation(row, after) > 0)
@@ -234,7 +230,7 @@ function leftoversOf(
   );
   const reservations = active.slice(0, leftoverMax);
   const last = reservations.at(-1);
-  const more = active.length > leftoverMax || closing.length > leftoverMax;
+  const more = active.length >= leftoverMax || closing.length >= leftoverMax;
   const cursor = last === undefined ? after : { createdAt: last.createdAt, id: last.id };
   return {
     reservations: reservations.map(({ id }) => id),
@@ -282,6 +278,19 @@ export interface Ran {
   readonly followUps: readonly FollowUp[];
 }
 
+/** How many of the commands one batch takes: it looks at each line once, and named waiters or leftovers alone. */
+function together(commands: readonly AnyCommand[]): readonly AnyCommand[] {
+  const looked = new Set<SlotId | "all">();
+  for (const [n, command] of commands.entries()) {
+    if (!isKnown(command) || (command.type !== "promote" && command.type !== "wind-down")) continue;
+    const alone = command.type === "wind-down" || command.input.recheck.length > 0;
+    const taken = command.type === "promote" && looked.has(command.input.slotId);
+    if (taken || looked.has("all") || (alone && looked.size > 0)) return commands.slice(0, n);
+    looked.add(command.type === "wind-down" || alone ? "all" : command.input.slotId);
+  }
+  return commands;
+}
+
 /** Applies the commands in as many batches as it takes; each is loaded, applied and written whole. */
 export function run(
   world: World,
@@ -294,7 +303,7 @@ export function run(
   const changes: Change[] = [];
   const followUps: FollowUp[] = [];
   while (applied.length < commands.length) {
-    const rest = commands.slice(applied.length);
+    const rest = together(commands.slice(applied.length));
     const batch = loadBatch(world, eventId, rest, now, { ...LOAD_LIMITS, ...limits });
     const result = applyBatch(rest, batch);
     if (result.applied.length === 0 && result.changes.length === 0) throw new Error("a batch made no way");

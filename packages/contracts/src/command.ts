@@ -1,13 +1,45 @@
 // Commands, as outsiders see them: what became of something that was asked of an event.
-import { CommandId, EventId, OUTCOME_STATUSES, type Outcome } from "@holdfast/domain";
+import {
+  CommandId,
+  EventId,
+  OUTCOME_STATUSES,
+  type Outcome,
+  type Seen,
+  type Succeeded,
+} from "@holdfast/domain";
 import { z } from "zod";
+import { Event, presentEventMade, presentSlotMade, Slot } from "./event.ts";
 import { isoTime, isoTimeOrNull, TimeOut } from "./fields.ts";
 import { listOf } from "./list.ts";
 import { type Occasion, Problem, type ProblemFacts, presentProblem, problemOf } from "./problem.ts";
 import { presentReservation, Reservation } from "./reservation.ts";
+import { presentWaitlistEntry, WaitlistEntry } from "./waitlist.ts";
 
 export const COMMAND_STATUSES = ["queued", ...OUTCOME_STATUSES] as const;
 export type CommandStatus = (typeof COMMAND_STATUSES)[number];
+
+/** What a command made or changed. */
+export type Result = Reservation | WaitlistEntry | Slot | Event;
+
+/** Why a command ended as it did. */
+export const Explanation = z
+  .object({
+    /** The code of the refusal that applied, or what succeeded: held, purchased, cancelled, waiting, left, done. */
+    rule: z.string(),
+    /** Of the slot in question, what the decision found; null when it was about none. */
+    seen: z
+      .object({
+        available: z.int(),
+        waitingAhead: z.int(),
+      })
+      .nullable(),
+    /** Its number among all commands of the event. */
+    place: z.int(),
+    acceptedAt: TimeOut,
+    appliedAt: TimeOut,
+  })
+  .meta({ id: "Explanation" });
+export type Explanation = z.infer<typeof Explanation>;
 
 export const Command = z
   .object({
@@ -21,9 +53,9 @@ export const Command = z
     /** Counts from 1; null once it has ended, or when it is not known. */
     position: z.int().nullable(),
     estimatedWaitMs: z.int().nullable(),
-    result: Reservation.nullable(),
+    result: z.union([Reservation, WaitlistEntry, Slot, Event, z.null()]),
     problem: Problem.nullable(),
-    explanation: z.null(),
+    explanation: Explanation.nullable(),
   })
   .meta({ id: "Command" });
 export type Command = z.infer<typeof Command>;
@@ -40,6 +72,9 @@ export interface CommandFacts {
   /** Counts from 1; null once ended, or when nobody knows. */
   readonly position: number | null;
   readonly outcome: Outcome | null;
+  /** Its number among the event's outcomes; null while it has none. */
+  readonly seq: number | null;
+  readonly seen: Seen | null;
 }
 
 export const commandPath = (id: CommandId): string => `/v1/commands/${id}`;
@@ -56,10 +91,43 @@ export function problemOfOutcome(outcome: Outcome): ProblemFacts | null {
   }
 }
 
+/** What a success made, of which event, shown as of a moment. Null for what makes nothing. */
+export function presentResult(made: Succeeded, eventId: EventId, at: number): Result | null {
+  if (made.reservation !== null) return presentReservation(made.reservation);
+  if (made.entry !== undefined) {
+    return presentWaitlistEntry({ ...made.entry, position: made.position ?? null, offer: null });
+  }
+  if (made.slot !== undefined) return presentSlotMade(eventId, made.slot);
+  return made.event === undefined ? null : presentEventMade(made.event, at);
+}
+
+function explain({ outcome, seq, seen, submittedAt, finishedAt }: CommandFacts): Explanation | null {
+  if (outcome === null || seq === null || finishedAt === null) return null;
+  return {
+    rule: ruleOf(outcome),
+    seen,
+    place: seq,
+    acceptedAt: isoTime(submittedAt),
+    appliedAt: isoTime(finishedAt),
+  };
+}
+
+function ruleOf(outcome: Outcome): string {
+  switch (outcome.status) {
+    case "succeeded":
+      return outcome.reservation?.status ?? outcome.entry?.status ?? "done";
+    case "rejected":
+      return outcome.refusal.code;
+    case "failed":
+      return "failed";
+  }
+}
+
 export function presentCommand(command: CommandFacts, requestId: string): Command {
   const { outcome } = command;
   const problem = outcome === null ? null : problemOfOutcome(outcome);
-  const made = outcome?.status === "succeeded" ? outcome.reservation : null;
+  const at = command.finishedAt ?? command.submittedAt;
+  const result = outcome?.status === "succeeded" ? presentResult(outcome, command.eventId, at) : null;
   const occasion: Occasion = { instance: commandPath(command.id), requestId };
   return {
     object: "command",
@@ -71,8 +139,8 @@ export function presentCommand(command: CommandFacts, requestId: string): Comman
     finishedAt: isoTimeOrNull(command.finishedAt),
     position: command.position,
     estimatedWaitMs: null,
-    result: made === null ? null : presentReservation(made),
+    result,
     problem: problem === null ? null : presentProblem(problem, occasion),
-    explanation: null,
+    explanation: explain(command),
   };
 }

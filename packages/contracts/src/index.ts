@@ -6,3 +6,4 @@ export * from "./list.ts";
 export * from "./problem.ts";
 export * from "./reservation.ts";
 export * from "./user.ts";
+export * from "./waitlist.ts";

@@ -17,7 +17,6 @@ interface ProblemEntry {
 export type ProblemCode =
   | RefusalCode
   | "malformed-request"
-  | "validation-failed"
   | "unauthenticated"
   | "forbidden"
   | "method-not-allowed"
@@ -88,6 +87,12 @@ export const PROBLEMS = {
     detail: "You have an active reservation of this slot.",
     nextStep: "use-existing",
   },
+  "already-waiting": {
+    status: 409,
+    title: "Already waiting",
+    detail: "You are in the slot's waitlist, or have an offer from it.",
+    nextStep: "use-existing",
+  },
   "limit-exceeded": { status: 409, title: "Limit exceeded", detail: "This is more than is allowed." },
   overlap: {
     status: 409,
@@ -113,11 +118,41 @@ export const PROBLEMS = {
     title: "Already purchased",
     detail: "The reservation was purchased with another payment reference.",
   },
-  "not-active": { status: 409, title: "Not active", detail: "The reservation has ended." },
+  "not-active": {
+    status: 409,
+    title: "Not active",
+    detail: "The reservation or waitlist entry has ended.",
+  },
   "cancellation-closed": {
     status: 409,
     title: "Cancellation closed",
     detail: "It is too late to cancel.",
+  },
+  "tickets-available": {
+    status: 409,
+    title: "Tickets are available",
+    detail: "There are tickets for you: reserve them.",
+  },
+  "waitlist-closed": {
+    status: 409,
+    title: "Waitlist closed",
+    detail: "The slot has no waitlist, or it has closed.",
+  },
+  "waitlist-full": {
+    status: 409,
+    title: "Waitlist full",
+    detail: "As many wait for the slot as may.",
+  },
+  "capacity-below-committed": {
+    status: 409,
+    title: "Capacity below what is taken",
+    detail: "More tickets of the slot are held or sold.",
+  },
+  "slot-in-use": {
+    status: 409,
+    title: "Slot in use",
+    detail:
+      "This cannot change any more once a slot had reservations or a waitlist, and an event keeps one slot.",
   },
   "email-taken": {
     status: 409,
@@ -125,6 +160,11 @@ export const PROBLEMS = {
     detail: "There is an account with this e-mail address.",
   },
   "hold-expired": { status: 410, title: "Hold expired", detail: "The hold's deadline has passed." },
+  "precondition-failed": {
+    status: 412,
+    title: "Precondition failed",
+    detail: "The event has changed: its version is none that If-Match names.",
+  },
   "idempotency-key-reused": {
     status: 422,
     title: "Idempotency key reused",
@@ -179,6 +219,8 @@ export type Problem = z.infer<typeof Problem>;
 export interface ProblemFacts {
   readonly code: ProblemCode;
   readonly detail?: string;
+  /** When it is another than the code's. */
+  readonly nextStep?: NextStep;
   readonly errors?: readonly FieldError[];
   /** Members of the problem's own, such as `reservationId`. */
   readonly members?: Readonly<Record<string, string | number | boolean | null>>;
@@ -189,8 +231,10 @@ export interface Occasion {
   readonly requestId: string;
 }
 
-export function presentProblem({ code, detail, errors, members }: ProblemFacts, occasion: Occasion): Problem {
+export function presentProblem(facts: ProblemFacts, occasion: Occasion): Problem {
+  const { code, detail, errors, members } = facts;
   const entry: ProblemEntry = PROBLEMS[code];
+  const nextStep = facts.nextStep ?? entry.nextStep;
   return {
     type: `${PROBLEMS_PAGE}#${code}`,
     title: entry.title,
@@ -199,7 +243,7 @@ export function presentProblem({ code, detail, errors, members }: ProblemFacts, 
     code,
     instance: occasion.instance,
     requestId: occasion.requestId,
-    ...(entry.nextStep === undefined ? {} : { nextStep: entry.nextStep }),
+    ...(nextStep === undefined ? {} : { nextStep }),
     ...(errors === undefined ? {} : { errors: [...errors] }),
     ...members,
   };
@@ -210,6 +254,14 @@ const LIMIT_DETAILS = {
   capacity: "This is more than the slot has at all.",
   user: "With this you would have more tickets of the event than one user may have.",
   holds: "You hold as many reservations as one user may hold at once.",
+  slots: "The event has as many slots as an event may have.",
+  cooldown: "You let too many holds lapse: there are no new ones for you until retryAt.",
+} as const;
+
+/** What is wrong with a field that does not fit to what was there before. */
+const MISFITS = {
+  "/salesCloseAt": "must be later than salesOpenAt",
+  "/endsAt": "must be later than startsAt",
 } as const;
 
 /** Words a refusal of the rules for outsiders. */
@@ -223,10 +275,22 @@ export function problemOf(refusal: Refusal): ProblemFacts {
       };
     case "sales-not-open":
       return { code: refusal.code, members: { salesOpenAt: isoTime(refusal.salesOpenAt) } };
-    case "limit-exceeded":
-      return { code: refusal.code, detail: LIMIT_DETAILS[refusal.limit], members: { limit: refusal.limit } };
+    case "limit-exceeded": {
+      const { code, limit } = refusal;
+      const detail = LIMIT_DETAILS[limit];
+      if (limit !== "cooldown") return { code, detail, members: { limit } };
+      return { code, detail, nextStep: "retry-after", members: { limit, retryAt: isoTime(refusal.retryAt) } };
+    }
     case "already-reserved":
       return { code: refusal.code, members: { reservationId: refusal.reservationId } };
+    case "already-waiting":
+      return { code: refusal.code, members: { waitlistEntryId: refusal.waitlistEntryId } };
+    case "capacity-below-committed":
+      return { code: refusal.code, members: { held: refusal.held, purchased: refusal.purchased } };
+    case "validation-failed": {
+      const { code, pointer } = refusal;
+      return { code, errors: [{ pointer, detail: MISFITS[pointer] }] };
+    }
     case "overlap": {
       const { reservationId, retryable } = refusal;
       return { code: refusal.code, members: { reservationId, retryable } };
@@ -242,6 +306,11 @@ export function problemOf(refusal: Refusal): ProblemFacts {
     case "hold-expired":
     case "not-active":
     case "cancellation-closed":
+    case "tickets-available":
+    case "waitlist-closed":
+    case "waitlist-full":
+    case "slot-in-use":
+    case "precondition-failed":
     case "idempotency-key-reused":
       return { code: refusal.code };
   }

@@ -18,7 +18,7 @@ export const ReserveBody = z
   .strictObject({
     slotId: SlotId.optional(),
     quantity: wholeNumber(1, INTEGER_MAX).default(1),
-    onSoldOut: z.literal("refuse").default("refuse"),
+    onSoldOut: z.enum(["refuse", "waitlist"]).default("refuse"),
   })
   .meta({ id: "ReserveBody" });
 export type ReserveBody = z.infer<typeof ReserveBody>;

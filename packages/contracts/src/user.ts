@@ -2,6 +2,7 @@
 import { USER_ROLES, UserId, type UserRole } from "@holdfast/domain";
 import { z } from "zod";
 import { isoTime, TimeOut, text } from "./fields.ts";
+import { listOf } from "./list.ts";
 
 export const EMAIL_LENGTH_MAX = 254;
 export const USER_NAME_LENGTH_MAX = 100;
@@ -44,6 +45,17 @@ export const User = z
   .meta({ id: "User" });
 export type User = z.infer<typeof User>;
 
+/** A user as admins see one. */
+export const Account = User.extend({ disabled: z.boolean() }).meta({ id: "Account" });
+export type Account = z.infer<typeof Account>;
+
+export const AccountList = listOf(Account, "AccountList");
+
+export const EditUserBody = z
+  .strictObject({ role: z.enum(USER_ROLES).optional(), disabled: z.boolean().optional() })
+  .meta({ id: "EditUserBody" });
+export type EditUserBody = z.infer<typeof EditUserBody>;
+
 export const SignedIn = z
   .object({
     user: User,
@@ -71,4 +83,9 @@ export const presentUser = ({ id, email, name, role, createdAt }: UserFacts): Us
   name,
   role,
   createdAt: isoTime(createdAt),
+});
+
+export const presentAccount = (user: UserFacts & { readonly disabled: boolean }): Account => ({
+  ...presentUser(user),
+  disabled: user.disabled,
 });

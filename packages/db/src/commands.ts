@@ -1,6 +1,15 @@
 // Commands outside the queue: those that were promised to somebody and have not ended, and how the others ended.
 // Used by gateways, which answer, and by sweeps, which send again. Changes no inventory.
-import type { Command, CommandId, EpochMs, EventId, Outcome, OutcomeStatus, UserId } from "@holdfast/domain";
+import type {
+  Command,
+  CommandId,
+  EpochMs,
+  EventId,
+  Outcome,
+  OutcomeStatus,
+  Seen,
+  UserId,
+} from "@holdfast/domain";
 import { SETTLE_GRACE_MS } from "@holdfast/domain";
 import pg from "pg";
 import { ms, time } from "./epoch.ts";
@@ -22,6 +31,10 @@ export interface CommandRecord {
   readonly finishedAt: EpochMs | null;
   /** Null while it has not ended. */
   readonly outcome: Outcome | null;
+  /** Its number among the event's outcomes; null while it has none. */
+  readonly seq: number | null;
+  /** What there was of the slot in question when it was decided; null when none was, or it has not ended. */
+  readonly seen: Seen | null;
   readonly ticket: number | null;
 }
 
@@ -85,13 +98,17 @@ interface RecordRow {
   submitted_at: number;
   finished_at: number | null;
   outcome: Outcome | null;
+  seq: string | null;
+  seen_available: number | null;
+  seen_waiting: number | null;
   ticket: string | null;
 }
 
 const OUTCOME_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
-  ${ms("finished_at")} AS finished_at, outcome, NULL::bigint AS ticket FROM outcomes`;
+  ${ms("finished_at")} AS finished_at, outcome, seq, seen_available, seen_waiting, NULL::bigint AS ticket FROM outcomes`;
 const ACCEPTED_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
-  NULL::float8 AS finished_at, NULL::json AS outcome, ticket FROM accepted_commands`;
+  NULL::float8 AS finished_at, NULL::json AS outcome, NULL::bigint AS seq, NULL::int AS seen_available,
+  NULL::int AS seen_waiting, ticket FROM accepted_commands`;
 
 const recordOf = (row: RecordRow): CommandRecord => ({
   id: row.id,
@@ -101,6 +118,11 @@ const recordOf = (row: RecordRow): CommandRecord => ({
   submittedAt: row.submitted_at,
   finishedAt: row.finished_at,
   outcome: row.outcome,
+  seq: row.seq === null ? null : Number(row.seq),
+  seen:
+    row.seen_available === null || row.seen_waiting === null
+      ? null
+      : { available: row.seen_available, waitingAhead: row.seen_waiting },
   ticket: row.ticket === null ? null : Number(row.ticket),
 });
 

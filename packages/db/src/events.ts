@@ -1,33 +1,20 @@
 // Statements about events for those who only look, and the one that makes an event. Counters are not written here.
-import type { EventId, EventTerms, Slot, UserId } from "@holdfast/domain";
+import type { EventFacts, EventId, Slot, SlotId, UserId } from "@holdfast/domain";
 import { ms } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
 
-export interface SlotRecord extends Slot {
-  readonly name: string | null;
+/** Of a slot, what people are told; what its waitlist's promotion needs is not read. */
+export interface SlotRecord
+  extends Pick<
+    Slot,
+    "id" | "name" | "startsAt" | "endsAt" | "capacity" | "held" | "purchased" | "waiting" | "parked"
+  > {
+  /** Counts every change of the counters. */
   readonly inventory: number;
 }
 
-/** As a waitlist's policy is stored; `contracts` validates it at the door. */
-export interface WaitlistTerms {
-  readonly enabled: boolean;
-  readonly mode: "skip" | "strict";
-  readonly maxSkips: number;
-  readonly collectSeconds: number;
-  readonly maxEntries: number;
-  readonly closesBeforeSeconds: number;
-}
-
-export interface EventRecord extends EventTerms {
-  readonly name: string;
-  readonly description: string | null;
-  readonly venue: string | null;
-  readonly offerSeconds: number;
-  readonly waitlist: WaitlistTerms;
+export interface EventRecord extends Omit<EventFacts, "slots"> {
   readonly pausedAt: number | null;
-  readonly version: number;
-  readonly createdAt: number;
-  readonly updatedAt: number;
   readonly startsAt: number;
   /** By start, then id. */
   readonly slots: readonly SlotRecord[];
@@ -53,7 +40,8 @@ const SELECT_EVENTS = `
   CROSS JOIN LATERAL (
     SELECT json_agg(json_build_object(
       'id', s.id, 'name', s.name, 'startsAt', ${ms("s.starts_at")}, 'endsAt', ${ms("s.ends_at")},
-      'capacity', s.capacity, 'held', s.held, 'purchased', s.purchased, 'inventory', s.inventory
+      'capacity', s.capacity, 'held', s.held, 'purchased', s.purchased, 'waiting', s.waiting, 'parked', s.parked,
+      'inventory', s.inventory
     ) ORDER BY s.starts_at, s.id) AS slots
     FROM slots s WHERE s.event_id = e.id
   ) s`;
@@ -111,6 +99,28 @@ export async function organizersOf(db: Queryable, ids: readonly EventId[]): Prom
     values: [ids],
   });
   return new Map(rows.map((row) => [row.id, row.organizer_id]));
+}
+
+/** Of which events these slots are, of those that there are. */
+export async function eventsOfSlots(db: Queryable, ids: readonly SlotId[]): Promise<Map<SlotId, EventId>> {
+  const { rows } = await db.query<{ id: SlotId; event_id: EventId }>({
+    name: "find-events-of-slots",
+    text: "SELECT id, event_id FROM slots WHERE id = ANY ($1::text[])",
+    values: [ids],
+  });
+  return new Map(rows.map((row) => [row.id, row.event_id]));
+}
+
+/**
+ * Halts the event, or lets it go on; what it is already stays as it is. Waits for the batch that is under way: when
+ * the event is halted, nothing more is applied. Whoever lets it go on activates it.
+ */
+export async function setPaused(db: Queryable, id: EventId, paused: boolean): Promise<void> {
+  await db.query(
+    `UPDATE event_lanes SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, clock_timestamp()) END
+     WHERE event_id = $1`,
+    [id, paused],
+  );
 }
 
 export interface EventListing {

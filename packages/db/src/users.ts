@@ -7,12 +7,12 @@ export interface UserRecord {
   readonly email: string;
   readonly name: string;
   readonly role: UserRole;
+  readonly disabled: boolean;
   readonly createdAt: number;
 }
 
 export interface UserCredentials extends UserRecord {
   readonly passwordHash: string;
-  readonly disabled: boolean;
 }
 
 export interface NewUser {
@@ -37,13 +37,13 @@ const recordOf = (row: UserRow): UserRecord => ({
   email: row.email,
   name: row.name,
   role: row.role,
+  disabled: row.disabled_at !== null,
   createdAt: row.created_at.getTime(),
 });
 
 const credentialsOf = (row: UserRow): UserCredentials => ({
   ...recordOf(row),
   passwordHash: row.password_hash,
-  disabled: row.disabled_at !== null,
 });
 
 /** Null when the e-mail address is taken, in whatever case it is written. */
@@ -88,6 +88,63 @@ export async function setUserRole(db: Queryable, email: string, role: UserRole):
     [email, role],
   );
   return rows[0] === undefined ? null : recordOf(rows[0]);
+}
+
+export interface UserListing {
+  /** The whole address, compared without case. */
+  readonly email: string | null;
+  readonly role: UserRole | null;
+  readonly limit: number;
+  /** The last one of the page before; null for the first page. */
+  readonly after: UserId | null;
+}
+
+/** By id, the greatest first: ids sort by the time of their making. */
+export async function listUsers(
+  db: Queryable,
+  { email, role, limit, after }: UserListing,
+): Promise<UserRecord[]> {
+  const values: unknown[] = [limit];
+  const value = (given: unknown) => `$${values.push(given)}`;
+  const conditions = ["true"];
+  if (email !== null) conditions.push(`lower(email) = lower(${value(email)})`);
+  if (role !== null) conditions.push(`role = ${value(role)}`);
+  if (after !== null) conditions.push(`id < ${value(after)}`);
+  const { rows } = await db.query<UserRow>(
+    `SELECT * FROM users WHERE ${conditions.join(" AND ")} ORDER BY id DESC LIMIT $1`,
+    values,
+  );
+  return rows.map(recordOf);
+}
+
+export interface UserChange {
+  readonly role: UserRole | null;
+  readonly disabled: boolean | null;
+}
+
+/**
+ * Gives a user another role or standing; null leaves it as it is. Ends the sessions of a disabled one. Gateways follow
+ * within a second. Null when there is no such user.
+ */
+export async function changeUser(
+  db: Queryable,
+  id: UserId,
+  { role, disabled }: UserChange,
+): Promise<(UserRecord & UserStanding) | null> {
+  const { rows } = await db.query<UserRow & { auth_changed_at: Date }>(
+    `WITH changed AS (
+       UPDATE users SET role = coalesce($2, role), auth_changed_at = clock_timestamp(),
+         disabled_at = CASE WHEN coalesce($3, disabled_at IS NOT NULL) THEN coalesce(disabled_at, clock_timestamp()) END
+       WHERE id = $1 RETURNING *
+     ), ended AS (
+       UPDATE sessions s SET revoked_at = clock_timestamp()
+       FROM changed WHERE s.user_id = changed.id AND changed.disabled_at IS NOT NULL AND s.revoked_at IS NULL
+     )
+     SELECT * FROM changed`,
+    [id, role, disabled],
+  );
+  const [row] = rows;
+  return row === undefined ? null : { ...recordOf(row), changedAt: row.auth_changed_at.getTime() };
 }
 
 export interface UserStanding {

@@ -49,11 +49,10 @@ export async function findEntryOf(
   userId: UserId,
   id: WaitlistEntryId,
 ): Promise<WaitlistRecord | null> {
-  const { rows } = await db.query<WaitlistRecord>({
-    name: "find-waitlist-entry",
-    text: `${SELECT_ENTRIES} WHERE e.id = $1 AND e.user_id = $2`,
-    values: [id, userId],
-  });
+  const { rows } = await db.query<WaitlistRecord>(`${SELECT_ENTRIES} WHERE e.id = $1 AND e.user_id = $2`, [
+    id,
+    userId,
+  ]);
   return rows[0] ?? null;
 }
 

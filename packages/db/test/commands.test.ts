@@ -74,6 +74,8 @@ test("an accepted command is kept once, as it was first promised, and found as w
       submittedAt: 1_700_000_000_123,
       finishedAt: null,
       outcome: null,
+      seq: null,
+      seen: null,
       ticket: 7,
     },
   ]);

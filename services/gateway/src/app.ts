@@ -28,7 +28,10 @@ import { authEndpoints } from "./routes/auth.ts";
 import { commandEndpoints } from "./routes/commands.ts";
 import { eventEndpoints } from "./routes/events.ts";
 import { healthEndpoints } from "./routes/health.ts";
+import { organizingEndpoints } from "./routes/organizing.ts";
 import { reservationEndpoints } from "./routes/reservations.ts";
+import { userEndpoints } from "./routes/users.ts";
+import { waitlistEndpoints } from "./routes/waitlist.ts";
 import type { Standing } from "./standing.ts";
 
 /** Milliseconds for a request's headers, and for the whole request. */
@@ -62,8 +65,11 @@ declare module "fastify" {
 /** All endpoints of the API, in the order of the documents. */
 export const endpointsOf = (deps: GatewayDeps): Endpoint[] => [
   ...authEndpoints(deps),
+  ...userEndpoints(deps),
   ...eventEndpoints(deps),
+  ...organizingEndpoints(deps),
   ...reservationEndpoints(deps),
+  ...waitlistEndpoints(deps),
   ...commandEndpoints(deps),
   ...healthEndpoints(deps),
 ];
@@ -134,8 +140,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (request, bytes, done) => {
     const { "content-type": contentType, "content-encoding": contentEncoding } = request.headers;
+    const isPatch = request.method === "PATCH";
     try {
-      done(null, readJsonBody({ contentType, contentEncoding }, bytes as Buffer));
+      done(null, readJsonBody({ contentType, contentEncoding, isPatch }, bytes as Buffer));
     } catch (error) {
       done(error as Error, undefined);
     }

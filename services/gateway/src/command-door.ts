@@ -1,22 +1,28 @@
 // From a request to a command, and from what became of it to an answer. Decides nothing about inventory.
 import {
-  type Command as CommandBody,
+  Command as CommandBody,
   type CommandFacts,
   commandPath,
   presentCommand,
-  presentReservation,
+  presentResult,
   problemOfOutcome,
+  type Result,
 } from "@holdfast/contracts";
-import type { Command, CommandId, EpochMs, Outcome } from "@holdfast/domain";
+import type { Command, CommandId, EpochMs, EventId, Outcome, SlotId } from "@holdfast/domain";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { GatewayDeps } from "./deps.ts";
 import { type CommandName, nameCommand } from "./idempotency.ts";
 import type { Identity } from "./identity.ts";
 import type { JsonObject } from "./json-body.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { COMMAND_WAIT_SECONDS_DEFAULT, COMMAND_WAIT_SECONDS_MAX, readPreference } from "./prefer.ts";
 import { replyProblem } from "./problem-replies.ts";
-import { later, unauthenticated } from "./refused.ts";
+import { later, notFound, unauthenticated } from "./refused.ts";
 import type { Commands } from "./submit.ts";
+
+/** What every command may be answered, beside its own. */
+export const ACCEPTED = { description: "Not decided yet: the command to follow.", schema: CommandBody };
+export const COMMAND_PROBLEMS = ["not-found", "idempotency-key-reused", "queue-full", "unavailable"] as const;
 
 export interface CommandDoorDeps {
   readonly commands: Commands;
@@ -47,9 +53,25 @@ export function frameCommand(
   };
 }
 
+/**
+ * The event of the slot that a command names. A slot that is not there any more has none, but for the repeat of a
+ * command: that goes where the first one went, and gets its outcome. Throws `Refused` when there is none.
+ */
+export async function slotEventOf(
+  { commands, origins }: Pick<GatewayDeps, "commands" | "origins">,
+  slotId: SlotId,
+  { id, idempotencyKey }: CommandFrame,
+): Promise<EventId> {
+  const eventId = await origins.eventOfSlot(slotId);
+  if (eventId !== null) return eventId;
+  const before = idempotencyKey === null ? null : await commands.find(id);
+  if (before === null) throw notFound();
+  return before.eventId;
+}
+
 /** Submits a command and answers with its outcome, or with 202 when that takes longer than the client waits. */
 export async function answerCommand(
-  { commands, metrics }: CommandDoorDeps,
+  { commands, metrics, now }: CommandDoorDeps,
   command: Command,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -81,7 +103,13 @@ export async function answerCommand(
     return replyAccepted(submitted.record, request, reply);
   }
   if (submitted.replayed) reply.header("idempotent-replayed", "true");
-  return replyOutcome(submitted.outcome, request, reply, succeeded);
+  const { outcome } = submitted;
+  const problem = problemOfOutcome(outcome);
+  if (problem !== null) return replyProblem(request, reply, problem);
+  const made = madeBy(outcome, command.eventId, now());
+  reply.code(succeeded);
+  if (succeeded === 201) reply.header("location", pathOf(made));
+  return made;
 }
 
 const linkTo = (id: CommandId): string => `<${commandPath(id)}>; rel="monitor"`;
@@ -91,17 +119,22 @@ function replyAccepted(record: CommandFacts, request: FastifyRequest, reply: Fas
   return presentCommand(record, request.id);
 }
 
-function replyOutcome(
-  outcome: Outcome,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  succeeded: 200 | 201,
-): unknown {
-  const problem = problemOfOutcome(outcome);
-  if (problem !== null) return replyProblem(request, reply, problem);
-  const made = outcome.status === "succeeded" ? outcome.reservation : null;
+function madeBy(outcome: Outcome, eventId: EventId, at: EpochMs): Result {
+  const made = outcome.status === "succeeded" ? presentResult(outcome, eventId, at) : null;
   if (made === null) throw new Error("a user's command succeeded and made nothing");
-  reply.code(succeeded);
-  if (succeeded === 201) reply.header("location", `/v1/reservations/${made.id}`);
-  return presentReservation(made);
+  return made;
+}
+
+/** Where one looks at what was made. */
+function pathOf(made: Result): string {
+  switch (made.object) {
+    case "reservation":
+      return `/v1/reservations/${made.id}`;
+    case "waitlistEntry":
+      return `/v1/waitlist/${made.id}`;
+    case "slot":
+      return `/v1/events/${made.eventId}`;
+    case "event":
+      return `/v1/events/${made.id}`;
+  }
 }

@@ -1,11 +1,12 @@
 // What the routes are given. Nothing in this service reaches for anything else.
-import type { EpochMs, UserRole } from "@holdfast/domain";
+import type { EpochMs, EventId, UserRole } from "@holdfast/domain";
 import type pg from "pg";
 import type { Identity } from "./identity.ts";
 import type { LongPolls } from "./long-polls.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Origins } from "./origins.ts";
 import type { SignIn } from "./sign-in.ts";
+import type { Standing } from "./standing.ts";
 import type { Commands } from "./submit.ts";
 
 export interface GatewayDeps {
@@ -19,6 +20,10 @@ export interface GatewayDeps {
   readonly metrics: Pick<GatewayMetrics, "answered" | "requestAnswered" | "watch">;
   /** The role as the database has it now; null when the user is gone or disabled. */
   readonly roleNow: (identity: Identity) => Promise<UserRole | null>;
+  /** Asks for a drain of the event: somebody let it go on. */
+  readonly activate: (id: EventId) => Promise<void>;
+  /** What was changed about users counts here at once. */
+  readonly standing: Pick<Standing, "userChanged">;
   /** Can the stores be reached? */
   readonly storesAnswer: () => Promise<boolean>;
   /** Aborted when the gateway begins to stop: who waits is answered with what is known. */

@@ -15,14 +15,14 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Undefined when there is no body at all. Throws `Refused` for what is not a single, plain JSON object in UTF-8. */
 export function readJsonBody(
-  headers: { contentType: string | undefined; contentEncoding: string | undefined },
+  headers: { contentType: string | undefined; contentEncoding: string | undefined; isPatch: boolean },
   bytes: Buffer,
 ): JsonObject | undefined {
   if (headers.contentEncoding !== undefined && headers.contentEncoding.toLowerCase() !== "identity") {
     throw new Refused({ code: "unsupported-media-type" });
   }
   if (bytes.length === 0) return undefined;
-  if (!isJson(headers.contentType)) throw new Refused({ code: "unsupported-media-type" });
+  if (!isJson(headers.contentType, headers.isPatch)) throw new Refused({ code: "unsupported-media-type" });
 
   let text: string;
   try {
@@ -44,13 +44,13 @@ export function readJsonBody(
   return value as JsonObject;
 }
 
-/** `application/json`, and at most the parameter `charset=utf-8`. */
-function isJson(contentType: string | undefined): boolean {
-  return (
-    contentType !== undefined &&
-    /^\s*application\/json\s*(;\s*charset\s*=\s*("utf-8"|utf-8)\s*)?;?\s*$/i.test(contentType)
-  );
-}
+const JSON_TYPE = /^\s*application\/json\s*(;\s*charset\s*=\s*("utf-8"|utf-8)\s*)?;?\s*$/i;
+const MERGE_PATCH_TYPE = /^\s*application\/merge-patch\+json\s*;?\s*$/i;
+
+/** `application/json`, and at most the parameter `charset=utf-8`; a patch may also be called by its own name. */
+const isJson = (contentType: string | undefined, isPatch: boolean): boolean =>
+  contentType !== undefined &&
+  (JSON_TYPE.test(contentType) || (isPatch && MERGE_PATCH_TYPE.test(contentType)));
 
 interface Level {
   /** Names seen so far; null in an array. */

@@ -45,7 +45,7 @@ function operationOf(described: Endpoint, schemas: Record<string, JsonSchema>): 
     const content = { [PROBLEM_MEDIA_TYPE]: { schema: component(Problem, "output", schemas) } };
     responses[status] = { description: codes.map((code) => `\`${code}\``).join(", "), content };
   }
-  const needed = body?.safeParse({}).success === false;
+  const needed = method === "PATCH" || body?.safeParse({}).success === false;
   const parameters = parametersOf(described, schemas);
   return {
     operationId: operationId(method, url),
@@ -60,27 +60,44 @@ function operationOf(described: Endpoint, schemas: Record<string, JsonSchema>): 
       : {
           requestBody: {
             required: needed,
-            content: { "application/json": { schema: component(body, "input", schemas) } },
+            content: Object.fromEntries(
+              bodyTypesOf(method).map((type) => [type, { schema: component(body, "input", schemas) }]),
+            ),
           },
         }),
     responses,
   };
 }
 
+const bodyTypesOf = (method: Endpoint["method"]): string[] =>
+  method === "PATCH" ? ["application/json", "application/merge-patch+json"] : ["application/json"];
+
 /** Those that the endpoint names, and those that follow from what it is. */
-function problemsOf({ access, body, method, params, problems, query, rate }: Endpoint): ProblemCode[] {
+function problemsOf({
+  access,
+  body,
+  ifMatch,
+  method,
+  params,
+  problems,
+  query,
+  rate,
+}: Endpoint): ProblemCode[] {
   const codes = new Set<ProblemCode>(problems);
   if (rate !== null) codes.add("rate-limited");
   if (access !== "anyone") codes.add("unauthenticated");
   if (access === "organizer" || access === "admin") codes.add("forbidden");
-  if (method === "POST")
-    codes.add("payload-too-large").add("unsupported-media-type").add("malformed-request");
+  if (ifMatch) codes.add("precondition-failed");
+  if (method !== "GET") codes.add("payload-too-large").add("unsupported-media-type").add("malformed-request");
   if (body !== undefined || query !== undefined) codes.add("validation-failed");
   if (params !== undefined) codes.add("not-found");
   return [...codes.add("internal")].sort();
 }
 
-function parametersOf({ params, query, takes }: Endpoint, schemas: Record<string, JsonSchema>): JsonSchema[] {
+function parametersOf(
+  { ifMatch, params, query, takes }: Endpoint,
+  schemas: Record<string, JsonSchema>,
+): JsonSchema[] {
   const fields = (place: "path" | "query", shape: z.ZodObject | undefined): JsonSchema[] =>
     Object.entries(shape?.shape ?? {}).map(([name, field]) => ({
       name,
@@ -107,6 +124,11 @@ function parametersOf({ params, query, takes }: Endpoint, schemas: Record<string
       prefer(
         `\`wait=N\` (seconds, at most ${COMMAND_WAIT_SECONDS_MAX}, default ${COMMAND_WAIT_SECONDS_DEFAULT}) or \`respond-async\`.`,
       ),
+    );
+  }
+  if (ifMatch) {
+    parameters.push(
+      header("If-Match", "Tags of the event, of which only the versions count.", { type: "string" }),
     );
   }
   if (takes === "wait") {

@@ -66,7 +66,7 @@ export async function startGateway(
   const metrics = createGatewayMetrics(registry);
   metrics.waiting(() => replies.waiting);
   const sender = openSender({ redis, prefix, replyTo: gateway, onError, onJob: metrics.sent });
-  const { producer } = sender;
+  const { activations, producer } = sender;
   const commands = carryOut({ pool, redis, prefix, producer, replies, onError });
 
   const standing = new Standing(pool, clock.now, log);
@@ -96,6 +96,7 @@ export async function startGateway(
       const user = await findUser(pool, userId);
       return user === null || user.disabled ? null : user.role;
     },
+    activate: (eventId) => activations.signal(eventId),
     storesAnswer: () => inTime(Promise.all([pool.query("SELECT 1"), redis.ping()])),
   });
   await app.listen({ host: config.HOST, port: config.PORT, backlog: LISTEN_BACKLOG });

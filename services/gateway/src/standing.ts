@@ -1,6 +1,6 @@
 // What has changed about users and sessions since their tokens were made: roles, disabled users, ended sessions.
 // Kept in memory and followed from the database, so that the hot path asks nobody.
-import { type Queryable, sessionsRevokedSince, usersChangedSince } from "@holdfast/db";
+import { type Queryable, sessionsRevokedSince, type UserStanding, usersChangedSince } from "@holdfast/db";
 import type { SessionId, UserId, UserRole } from "@holdfast/domain";
 import { type Logger, tellTrouble } from "@holdfast/runtime";
 
@@ -47,7 +47,7 @@ export class Standing {
   async refresh(): Promise<void> {
     const now = this.#now();
     const since = Math.min(this.#lookedAt, now) - COMMIT_LAG_MS;
-    for (const { id, ...changed } of await usersChangedSince(this.#db, since)) this.#users.set(id, changed);
+    for (const changed of await usersChangedSince(this.#db, since)) this.userChanged(changed);
     for (const { id, revokedAt } of await sessionsRevokedSince(this.#db, since))
       this.#endedSessions.set(id, revokedAt);
     this.#lookedAt = now;
@@ -65,6 +65,12 @@ export class Standing {
   /** A session ended here: counts at once, not at the next look. */
   sessionEnded(id: SessionId): void {
     this.#endedSessions.set(id, this.#now());
+  }
+
+  /** A user was changed here: counts at once, not at the next look. */
+  userChanged({ id, role, disabled, changedAt }: UserStanding): void {
+    if ((this.#users.get(id)?.changedAt ?? 0) > changedAt) return; // a look that began before a later change
+    this.#users.set(id, { role, disabled, changedAt });
   }
 
   async #refreshQuietly(): Promise<void> {

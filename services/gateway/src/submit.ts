@@ -263,22 +263,17 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
 
   async function queued(command: Command, ticket: number | null): Promise<Submitted> {
     const { id, type, eventId, userId, at } = command;
-    const kept = { id, type, eventId, userId, submittedAt: at, finishedAt: null, outcome: null, ticket };
+    const unended = { finishedAt: null, outcome: null, seq: null, seen: null };
+    const kept = { id, type, eventId, userId, submittedAt: at, ...unended, ticket };
     return { kind: "queued", record: await recordOf(kept), retryAfterSeconds: RETRY_AFTER_SECONDS };
   }
 
   async function recordOf(kept: KeptCommand): Promise<CommandRecord> {
-    const { id, type, eventId, userId, submittedAt, finishedAt, outcome } = kept;
+    const { ticket, ...known } = kept;
     return {
-      id,
-      type,
-      eventId,
-      userId,
-      submittedAt,
-      finishedAt,
-      outcome,
-      status: outcome?.status ?? "queued",
-      position: outcome === null ? await positionOf(eventId, kept.ticket) : null,
+      ...known,
+      status: known.outcome?.status ?? "queued",
+      position: known.outcome === null ? await positionOf(known.eventId, ticket) : null,
     };
   }
 

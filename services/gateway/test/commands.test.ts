@@ -76,6 +76,8 @@ const recordOf = ({ command }: Submission, more: Partial<CommandRecord> = {}): C
   finishedAt: null,
   position: 7,
   outcome: null,
+  seq: null,
+  seen: null,
   ...more,
 });
 
@@ -539,6 +541,8 @@ describe("looking at commands", () => {
       finishedAt: null,
       position: 3,
       outcome: null,
+      seq: null,
+      seen: null,
       ...more,
     });
     return id;

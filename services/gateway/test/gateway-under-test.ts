@@ -5,7 +5,7 @@ import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { signAccessToken } from "@holdfast/access-token";
 import { findUser, insertUser } from "@holdfast/db";
-import type { CommandId, EpochMs, UserId, UserRole } from "@holdfast/domain";
+import type { CommandId, EpochMs, EventId, UserId, UserRole } from "@holdfast/domain";
 import { openDashboardQueues, openRedis } from "@holdfast/event-queue";
 import { createLogger, newId } from "@holdfast/runtime";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
@@ -86,6 +86,8 @@ export interface GatewayUnderTest {
   /** What the application wrote to its log. */
   readonly log: string[];
   readonly stopping: AbortController;
+  /** Events for which a drain was asked. */
+  readonly activated: readonly EventId[];
   /** How often the queues were looked at for the dashboard. */
   looks(): number;
   person(role?: UserRole): Promise<Person>;
@@ -145,6 +147,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     prefix: redis.prefix,
     monotonicMs: () => (clock += 60_000), // every look is a new one
   });
+  const activated: EventId[] = [];
   let looks = 0;
   const look = () => {
     looks += 1;
@@ -169,6 +172,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
       const user = await findUser(pool, userId);
       return user === null || user.disabled ? null : user.role;
     },
+    activate: async (eventId) => void activated.push(eventId),
     storesAnswer: settings.storesAnswer ?? (async () => true),
   });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });
@@ -183,6 +187,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     metrics,
     log: lines,
     stopping,
+    activated,
     looks: () => looks,
     async person(role = "user") {
       const id = newId("user");

@@ -90,6 +90,8 @@ test("commands are counted by how they were answered", async () => {
       submittedAt: at,
       finishedAt: null,
       outcome: null,
+      seq: null,
+      seen: null,
       status: "queued",
       position: 1,
     },

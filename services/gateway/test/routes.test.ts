@@ -47,20 +47,39 @@ GET    /v1/commands/:id                                       user
 GET    /v1/events                                             anyone
 POST   /v1/events                                             organizer
 GET    /v1/events/:id                                         anyone
+PATCH  /v1/events/:id                                         organizer
 GET    /v1/events/:id/availability                            anyone
+POST   /v1/events/:id/cancel                                  organizer
+POST   /v1/events/:id/close-sales                             organizer
+POST   /v1/events/:id/open-sales                              organizer
+POST   /v1/events/:id/pause                                   organizer
 GET    /v1/events/:id/reservations                            organizer
 POST   /v1/events/:id/reserve                                 user
+POST   /v1/events/:id/resume                                  organizer
+POST   /v1/events/:id/slots                                   organizer
 GET    /v1/me                                                 user
 GET    /v1/reservations                                       user
 GET    /v1/reservations/:id                                   user
 POST   /v1/reservations/:id/cancel                            user
 POST   /v1/reservations/:id/purchase                          user
+PATCH  /v1/slots/:id                                          organizer
+DELETE /v1/slots/:id                                          organizer
+POST   /v1/slots/:id/capacity                                 organizer
+GET    /v1/slots/:id/waitlist                                 organizer
+POST   /v1/slots/:id/waitlist                                 user
+GET    /v1/users                                              admin
+PATCH  /v1/users/:id                                          admin
+GET    /v1/waitlist                                           user
+GET    /v1/waitlist/:id                                       user
+DELETE /v1/waitlist/:id                                       user
 `;
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 const checked = ROUTES.trim()
   .split("\n")
-  .map((line) => line.split(/ +/) as [Method, string, "anyone" | "user" | "organizer" | "operator"]);
+  .map(
+    (line) => line.split(/ +/) as [Method, string, "anyone" | "user" | "organizer" | "admin" | "operator"],
+  );
 
 let gateway: GatewayUnderTest;
 beforeAll(async () => {
@@ -82,7 +101,8 @@ test("the router has these routes and no others", () => {
   expect(found.sort()).toEqual(checked.map(([method, url]) => `${method} ${url}`).sort());
 });
 
-test.each(checked.filter(([, , access]) => access === "user" || access === "organizer"))(
+const TOKEN_NEEDED = ["user", "organizer", "admin"];
+test.each(checked.filter(([, , access]) => TOKEN_NEEDED.includes(access)))(
   "%s %s is closed without a token",
   async (method, url) => {
     const { status } = await gateway.ask({ method, url: url.replace(":id", newId("event")) });
@@ -90,11 +110,20 @@ test.each(checked.filter(([, , access]) => access === "user" || access === "orga
   },
 );
 
-test.each(checked.filter(([, , access]) => access === "organizer"))(
+test.each(checked.filter(([, , access]) => access === "organizer" || access === "admin"))(
   "%s %s is closed to users",
   async (method, url) => {
     const { auth } = await gateway.person("user");
     const { status } = await gateway.ask({ method, url: url.replace(":id", newId("event")), headers: auth });
+    expect(status).toBe(403);
+  },
+);
+
+test.each(checked.filter(([, , access]) => access === "admin"))(
+  "%s %s is closed to organizers",
+  async (method, url) => {
+    const { auth } = await gateway.person("organizer");
+    const { status } = await gateway.ask({ method, url: url.replace(":id", newId("user")), headers: auth });
     expect(status).toBe(403);
   },
 );

@@ -1,6 +1,5 @@
 // Reserve, purchase, cancel, and a user's own reservations.
 import {
-  Command,
   Cursor,
   Limit,
   NoFields,
@@ -11,6 +10,7 @@ import {
   ReserveBody,
   TIME_MAX,
   TIME_MIN,
+  WaitlistEntry,
 } from "@holdfast/contracts";
 import { findReservationOf, listReservations } from "@holdfast/db";
 import {
@@ -18,13 +18,12 @@ import {
   RESERVATION_STATUSES,
   type Reservation as ReservationFacts,
   ReservationId,
-  type UserRole,
 } from "@holdfast/domain";
 import { z } from "zod";
-import { answerCommand, frameCommand } from "../command-door.ts";
+import { authorityOf } from "../authority.ts";
+import { ACCEPTED, answerCommand, COMMAND_PROBLEMS, frameCommand } from "../command-door.ts";
 import type { GatewayDeps } from "../deps.ts";
 import { type Endpoint, endpoint } from "../endpoint.ts";
-import type { Identity } from "../identity.ts";
 import { pageOf, readCursor } from "../pages.ts";
 import { notFound } from "../refused.ts";
 
@@ -35,18 +34,11 @@ const PAGE = {
   present: presentReservation,
   cursorOf: ({ createdAt, id }: ReservationFacts) => ({ createdAt, id }),
 };
-const ACCEPTED = { description: "Not decided yet: the command to follow.", schema: Command };
-const COMMAND_PROBLEMS = ["not-found", "idempotency-key-reused", "queue-full", "unavailable"] as const;
 
-export function reservationEndpoints({
-  commands,
-  metrics,
-  now,
-  origins,
-  pool,
-  roleNow,
-}: GatewayDeps): Endpoint[] {
+export function reservationEndpoints(deps: GatewayDeps): Endpoint[] {
+  const { commands, metrics, now, origins, pool } = deps;
   const door = { commands, metrics, now };
+  const { roleOver, mustOrganize } = authorityOf(deps);
 
   const reserve = endpoint({
     method: "POST",
@@ -58,7 +50,13 @@ export function reservationEndpoints({
     takes: "command",
     params: OfEvent,
     body: ReserveBody,
-    answers: { 201: { description: "Held.", schema: Reservation }, 202: ACCEPTED },
+    answers: {
+      201: {
+        description: "Held; or waiting, when there were none and `onSoldOut` is `waitlist`.",
+        schema: z.union([Reservation, WaitlistEntry]),
+      },
+      202: ACCEPTED,
+    },
     problems: [
       ...COMMAND_PROBLEMS,
       "event-cancelled",
@@ -68,16 +66,21 @@ export function reservationEndpoints({
       "slot-required",
       "limit-exceeded",
       "already-reserved",
+      "already-waiting",
       "overlap",
       "sold-out",
       "all-held",
+      "waitlist-closed",
+      "waitlist-full",
     ],
     async handle(asked, reply) {
       const { id: eventId } = asked.params;
       const frame = frameCommand(asked, now);
       if ((await origins.organizerOf(eventId)) === null) throw notFound();
-      const { slotId = null, quantity } = asked.body;
-      const command = { ...frame, eventId, type: "reserve" as const, input: { slotId, quantity } };
+      const { slotId = null, quantity, onSoldOut } = asked.body;
+      const orWait = onSoldOut === "waitlist" ? ({ orWait: true } as const) : {};
+      const input = { slotId, quantity, ...orWait };
+      const command = { ...frame, eventId, type: "reserve" as const, input };
       return await answerCommand(door, command, asked.request, reply, 201);
     },
   });
@@ -125,25 +128,15 @@ export function reservationEndpoints({
     problems: [...COMMAND_PROBLEMS, "not-active", "cancellation-closed"],
     async handle(asked, reply) {
       const { id: reservationId } = asked.params;
-      const { identity } = asked;
       const frame = frameCommand(asked, now);
       const origin = await origins.ofReservation(reservationId);
       if (origin === null) throw notFound();
       const { eventId } = origin;
-      const role = origin.userId === identity.userId ? identity.role : await roleOver(eventId, identity);
-      if (role === null) throw notFound();
+      const role = await roleOver(origin, asked.identity);
       const command = { ...frame, eventId, type: "cancel" as const, input: { reservationId, role } };
       return await answerCommand(door, command, asked.request, reply, 200);
     },
   });
-
-  /** The role by which somebody may act on what others have of an event; null when there is none. */
-  async function roleOver(eventId: EventId, identity: Identity): Promise<UserRole | null> {
-    const role = await roleNow(identity);
-    if (role === "admin") return role;
-    const organizes = role === "organizer" && (await origins.organizerOf(eventId)) === identity.userId;
-    return organizes ? role : null;
-  }
 
   const ListQuery = z.strictObject({
     status: z.enum(RESERVATION_STATUSES).optional(),
@@ -204,9 +197,7 @@ export function reservationEndpoints({
     answers: { 200: { description: "A page.", schema: ReservationList } },
     problems: ["not-found"],
     async handle({ params, query, identity, request }, reply) {
-      const organizer = await origins.organizerOf(params.id);
-      if (organizer === null || (organizer !== identity.userId && identity.role !== "admin"))
-        throw notFound();
+      await mustOrganize(params.id, identity);
       const found = await listReservations(pool, {
         of: { eventId: params.id },
         status: query.status ?? null,

@@ -9,5 +9,6 @@ export * from "./queryable.ts";
 export * from "./reservations.ts";
 export * from "./sessions.ts";
 export * from "./startup.ts";
+export * from "./sweeps.ts";
 export * from "./users.ts";
 export * from "./waitlist.ts";

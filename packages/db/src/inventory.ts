@@ -578,7 +578,11 @@ export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<
   const entries = netEntries(write.changes);
   const event = netEvent(write.changes);
   const ended = write.applied.filter(({ replayed }) => !replayed);
-  const relieved = unique(changed.map(({ reservation }) => reservation.userId));
+  const relieved = unique(
+    write.changes.flatMap((change) =>
+      change.kind === "purchased" || change.kind === "ended" ? [change.reservation.userId] : [],
+    ),
+  );
   const queries = [
     // Freed before taken: no constraint sees more in use than there is in the end.
     ...(changed.length === 0 ? [] : [updateReservations(eventId, changed)]),

@@ -1,9 +1,9 @@
 // A batch's two round trips against real tables: what is loaded, what is written, what stops the commit.
 import {
-  type AnyCommand,
-  applyBatch,
+  type Change,
   type Command,
   type EventId,
+  type Reservation,
   reservationIdOf,
   type SlotId,
   type UserId,
@@ -16,84 +16,30 @@ import {
   createEvent,
   createUsers,
   expireDue,
-  openTestDatabase,
   purchase,
   reserve,
   type TestDatabase,
   type TestEvent,
-  wordOf,
 } from "../../testkit/src/index.ts";
 import { acceptCommands } from "../src/commands.ts";
-import {
-  type BatchWrite,
-  Fenced,
-  type LaneClaim,
-  loadBatch,
-  NoSuchEvent,
-  SETTLE_MAX,
-  writeBatch,
-} from "../src/inventory.ts";
+import { type BatchWrite, Fenced, loadBatch, NoSuchEvent, SETTLE_MAX, writeBatch } from "../src/inventory.ts";
 import { BATCH_LOCK_TIMEOUT_MS, openBatchPool } from "../src/pool.ts";
+import { type Batches, OWNER, openBatches, slotOf as slotFound } from "./batch-under-test.ts";
 
+let under: Batches;
 let database: TestDatabase;
-let batches: pg.Pool;
+let apply: Batches["apply"];
 
 beforeAll(async () => {
-  database = await openTestDatabase();
-  batches = openBatchPool({ url: database.url, name: "test-batches", max: 4, onError: () => undefined });
+  under = await openBatches();
+  ({ database, apply } = under);
 });
-afterAll(async () => {
-  await batches.end();
-  await database.close();
-});
+afterAll(() => under.close());
 
-const OWNER: LaneClaim = { owner: "test", after: 0 };
-
-/** Applies a batch as the worker does; `spoil` may change what is written. */
-async function apply(
-  eventId: EventId,
-  commands: readonly AnyCommand[],
-  claim = OWNER,
-  spoil: (write: BatchWrite) => BatchWrite = (write) => write,
-) {
-  const tx = await batches.connect();
-  try {
-    const loaded = await loadBatch(tx, eventId, claim, commands, Math.max(0, ...commands.map(judgedAt)));
-    const result = applyBatch(commands, {
-      ...loaded,
-      logicalAt: loaded.lane.logicalAt,
-      onFault: (_, error) => {
-        throw error;
-      },
-    });
-    const { lane, state, now, promised } = loaded;
-    await writeBatch(
-      tx,
-      spoil({ eventId, lane, exclusive: state.terms.overlapPolicy === "refuse", ...result, now, promised }),
-    );
-    return { ...result, lane, words: result.applied.map(({ outcome }) => wordOf(outcome)) };
-  } catch (error) {
-    await tx.query("ROLLBACK");
-    throw error;
-  } finally {
-    tx.release();
-  }
-}
-
-const judgedAt = (command: AnyCommand): number =>
-  command.type === "expire-due" && command.input !== undefined && "dueAt" in command.input
-    ? Math.max(command.at, command.input.dueAt + 500)
-    : command.at;
-
-async function slotOf({
-  slotId,
-}: TestEvent): Promise<{ held: number; purchased: number; inventory: number }> {
-  const { rows } = await database.pool.query(
-    "SELECT held, purchased, inventory::int AS inventory FROM slots WHERE id = $1",
-    [slotId],
-  );
-  return rows[0];
-}
+const slotOf = async ({ slotId }: TestEvent) => {
+  const { held, purchased, inventory } = await slotFound(database.pool, slotId);
+  return { held, purchased, inventory };
+};
 
 const statusesOf = async ({ id }: TestEvent): Promise<string[]> =>
   (
@@ -164,6 +110,16 @@ test("what one batch wrote the next one loads, to the millisecond", async () => 
   expect(rows[0]?.outcome).toEqual(bought?.outcome);
 });
 
+/** The changes with other reservations in them. */
+const ofReservations = (
+  changes: readonly Change[],
+  other: (reservation: Reservation) => Reservation,
+): Change[] =>
+  changes.map(
+    (change): Change =>
+      "reservation" in change ? ({ ...change, reservation: other(change.reservation) } as Change) : change,
+  );
+
 test("a batch commits nothing when it wrote other rows than it decided (expect_rows)", async () => {
   const event = await createEvent(database.pool);
   const [user, other] = (await createUsers(database.pool, 2)) as [UserId, UserId];
@@ -172,19 +128,16 @@ test("a batch commits nothing when it wrote other rows than it decided (expect_r
   const ours = (write: BatchWrite): BatchWrite => write;
   const gone = (write: BatchWrite): BatchWrite => ({
     ...write,
-    changes: write.changes.map((change) => ({
-      ...change,
-      reservation: { ...change.reservation, id: reservationIdOf(newId("command")) },
-    })) as BatchWrite["changes"],
+    changes: ofReservations(write.changes, (given) => ({
+      ...given,
+      id: reservationIdOf(newId("command")),
+    })),
   });
   const inSlot =
     (slotId: SlotId) =>
     (write: BatchWrite): BatchWrite => ({
       ...write,
-      changes: write.changes.map((change) => ({
-        ...change,
-        reservation: { ...change.reservation, slotId },
-      })) as BatchWrite["changes"],
+      changes: ofReservations(write.changes, (given) => ({ ...given, slotId })),
     });
   const elsewhere = await createEvent(database.pool);
   const buy = purchase(event.id, user, reservationIdOf(first.id));
@@ -199,7 +152,7 @@ test("a batch commits nothing when it wrote other rows than it decided (expect_r
 });
 
 test("a commit that the database turned into a rollback is an error", async () => {
-  const tx = await batches.connect();
+  const tx = await under.connect();
   try {
     await tx.query("BEGIN");
     await expect(tx.query("SELECT 1/0")).rejects.toThrow();

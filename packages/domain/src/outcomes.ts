@@ -98,7 +98,7 @@ export type EventChange =
 /** What a decision does to the event, beside answering. Applied in order. */
 export type Change = ReservationChange | EntryChange | EventChange;
 
-/** Where a look through a slot's waiters goes on: behind this number, of a look that began then. */
+/** Where a look through a slot's waiters goes on: behind this number, unless its `promoteAt` has moved since. */
 export interface LookFrom {
   readonly after: number;
   readonly since: EpochMs;

@@ -47,7 +47,7 @@ export interface EventState {
    */
   readonly otherDeadlines: ReadonlyMap<SlotId, readonly EpochMs[]>;
   readonly lines: ReadonlyMap<SlotId, LoadedLine>;
-  readonly leftovers: LoadedLeftovers | null;
+  leftovers: LoadedLeftovers | null;
 }
 
 /** What nobody may write to: how `decide` sees the state. */
@@ -167,6 +167,8 @@ function evolveEvent(state: EventState, change: EventChange): void {
       state.slots.delete(change.slotId);
       break;
     case "event-edited":
+      // What was loaded before it was cancelled is not what it leaves behind.
+      if (change.terms.cancelledAt !== null) state.leftovers = null;
       state.terms = change.terms;
       state.details = change.details;
       break;

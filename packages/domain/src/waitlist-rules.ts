@@ -103,6 +103,8 @@ export function promote(state: EventView, { input }: PromoteCommand, now: EpochM
   if (state.terms.cancelledAt !== null || now >= waitlistClosesAt(state.terms, slot)) {
     return done({}, slot.promoteAt === null ? [] : [lineChange(slot, { promoteAt: null })]);
   }
+  // Something was freed meanwhile, or somebody else looks: a look from the head is under way, or asked for.
+  if (input.from !== null && slot.promoteAt !== input.from.since) return done({});
   const look = new Look(state, slot.id, now);
   const recheck = new Set(input.recheck);
   const isAsked = (entry: WaitlistEntry): boolean =>
@@ -113,7 +115,7 @@ export function promote(state: EventView, { input }: PromoteCommand, now: EpochM
     .sort((a, b) => a.seq - b.seq);
   // Behind those that were loaded nobody is offered anything: others may come before.
   for (const entry of inLine) look.at(entry, entry.seq <= loaded.upTo);
-  look.end(loaded.upTo, input.from);
+  look.end(loaded.upTo);
   return done({}, look.changes, look.followUps);
 }
 
@@ -182,10 +184,9 @@ class Look {
   }
 
   /** Writes down what is to happen next. */
-  end(upTo: number, from: LookFrom | null): void {
+  end(upTo: number): void {
     const now = this.#now;
     const slot = this.#slot;
-    const since = from?.since ?? now - 1; // what comes free from now on is later
     const { terms } = this.#state;
     if (this.#head !== null && terms.waitlist.mode === "skip") {
       this.#mayPass = this.#letPass(this.#head) && this.#mayPass;
@@ -193,24 +194,16 @@ class Look {
       this.#collecting = null;
     }
     let promoteAt: EpochMs | null = this.#collecting?.until ?? null;
-    if (from !== null && slot.promoteAt !== null && slot.promoteAt > since && slot.promoteAt <= now) {
-      // Something came free while this look was under way: from the head again.
-      promoteAt = now;
-      this.#goOn(null);
-    } else if (
-      Number.isFinite(upTo) &&
-      this.#mayPass &&
-      freeTickets(slot) > 0 &&
-      somebodyWaits(terms, slot, now)
-    ) {
-      promoteAt = since;
-      this.#goOn({ after: upTo, since });
+    const isAllLoaded = !Number.isFinite(upTo);
+    if (!isAllLoaded && this.#mayPass && freeTickets(slot) > 0 && somebodyWaits(terms, slot, now)) {
+      promoteAt = now - 1; // what comes free from now on is later
+      this.#goOn({ after: upTo, since: promoteAt });
     }
     const moved: Line = { passers: this.#passers, collecting: this.#collecting, promoteAt };
     if (!isSameLine(slot, moved)) this.changes.push(lineChange(slot, moved));
   }
 
-  #goOn(from: LookFrom | null): void {
+  #goOn(from: LookFrom): void {
     const { id: eventId } = this.#state.terms;
     const slotId = this.#slotId;
     this.followUps.push({ kind: "promote", eventId, slotId, at: this.#now, from, recheck: [] });

@@ -151,8 +151,11 @@ class Look {
     };
     this.#slotId = slotId;
     this.#now = now;
-    this.#passers = this.#slot.passers;
-    this.#collecting = this.#slot.collecting;
+    const { passers, collecting } = this.#slot;
+    // When tickets were collected long enough, everybody's count begins again, had there been any to collect or not.
+    const ranOut = collecting !== null && now >= collecting.until && this.#isInTurn(collecting.for);
+    this.#passers = ranOut ? [] : passers;
+    this.#collecting = ranOut ? null : collecting;
   }
 
   get #slot(): Slot {
@@ -190,9 +193,8 @@ class Look {
     const { terms } = this.#state;
     if (this.#head !== null && terms.waitlist.mode === "skip") {
       this.#mayPass = this.#letPass(this.#head) && this.#mayPass;
-    } else if (this.#collecting !== null && now >= this.#collecting.until) {
-      this.#collecting = null;
     }
+    if (this.#collecting !== null && !this.#isInTurn(this.#collecting.for)) this.#collecting = null;
     let promoteAt: EpochMs | null = this.#collecting?.until ?? null;
     const isAllLoaded = !Number.isFinite(upTo);
     if (!isAllLoaded && this.#mayPass && freeTickets(slot) > 0 && somebodyWaits(terms, slot, now)) {
@@ -251,22 +253,24 @@ class Look {
     if (this.#state.terms.waitlist.mode === "strict") this.#mayPass = false;
   }
 
+  /** Does the entry with this number wait, and may have tickets as far as is known? */
+  #isInTurn(seq: number): boolean {
+    const isIt = (entry: WaitlistEntry) => entry.slotId === this.#slotId && entry.seq === seq;
+    const entry = [...this.#state.entries.values()].find(isIt);
+    return entry?.status === "waiting" && !isParked(entry);
+  }
+
   /**
-   * May smaller parties pass the head? Until it was passed `maxSkips` times; then tickets are collected for it, and
-   * when that ran out everybody's count begins again. The head waits longest, so nobody was passed more often.
+   * May smaller parties pass the head? Until it was passed `maxSkips` times; then tickets are collected for it. The
+   * head waits longest, so nobody was passed more often. Without skips nobody ever passes, and nothing has to run out.
    */
   #letPass(head: WaitlistEntry): boolean {
     const { maxSkips, collectSeconds } = this.#state.terms.waitlist;
-    if (this.#collecting?.for === head.seq && this.#now >= this.#collecting.until) {
-      this.#passers = [];
-      this.#collecting = null;
-      if (maxSkips > 0) return true;
-    }
     if (this.#passers.filter((seq) => seq > head.seq).length < maxSkips) {
       this.#collecting = null;
       return true;
     }
-    if (this.#collecting?.for !== head.seq) {
+    if (maxSkips > 0 && this.#collecting?.for !== head.seq) {
       this.#collecting = { for: head.seq, until: this.#now + Math.max(1, collectSeconds) * 1000 };
     }
     return false;

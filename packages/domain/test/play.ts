@@ -51,12 +51,13 @@ export function play(read: Scenario, batched: boolean): string[] {
   };
   /** Up to a moment: what was asked for that time, and events that are cancelled by then. */
   const passTime = (at: number) => {
-    const due = later.flatMap((asked) =>
-      asked.kind === "promote" && asked.at <= MIDNIGHT + at ? [asked] : [],
-    );
-    later = later.filter((asked) => asked.kind === "promote" && asked.at > MIDNIGHT + at);
-    for (const asked of due.sort((a, b) => a.at - b.at)) {
-      later.push(...follow(world, { changes: [], followUps: [asked] }, asked.at));
+    for (;;) {
+      const [next] = later
+        .flatMap((asked) => (asked.kind === "promote" ? [asked] : []))
+        .sort((a, b) => a.at - b.at);
+      if (next === undefined || next.at > MIDNIGHT + at) break;
+      later = later.filter((asked) => asked !== next);
+      later.push(...follow(world, { changes: [], followUps: [next] }, next.at));
     }
     cancelEvents(world, read, at);
   };

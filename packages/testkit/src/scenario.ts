@@ -69,7 +69,7 @@ const RESULTS = {
   "already-reserved": null,
   overlap: /^(held|purchased)$/,
   "sold-out": null,
-  "all-held": UNTIL,
+  "all-held": new RegExp(`^until (?:${TIME}|unknown)$`),
   "already-purchased": null,
   "hold-expired": null,
   "not-active": null,

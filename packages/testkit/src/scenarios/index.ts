@@ -3,8 +3,10 @@ import type { ScenarioTexts } from "../scenario.ts";
 import { CANCEL } from "./cancel.ts";
 import { DEADLINES } from "./deadlines.ts";
 import { OVERLAP } from "./overlap.ts";
+import { PROMOTION } from "./promotion.ts";
 import { PURCHASE } from "./purchase.ts";
 import { RESERVE } from "./reserve.ts";
+import { WAITLIST } from "./waitlist.ts";
 
 export const SCENARIOS: Readonly<Record<string, ScenarioTexts>> = {
   reserve: RESERVE,
@@ -12,4 +14,6 @@ export const SCENARIOS: Readonly<Record<string, ScenarioTexts>> = {
   cancel: CANCEL,
   deadlines: DEADLINES,
   overlap: OVERLAP,
+  waitlist: WAITLIST,
+  promotion: PROMOTION,
 };

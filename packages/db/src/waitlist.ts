@@ -23,13 +23,19 @@ export interface WaitlistRecord extends WaitlistEntry {
   readonly offer: Reservation | null;
 }
 
-/** Of the entry `e`: the stretches before its own are summed up, only those within its own are counted. */
+/**
+ * Of the entry `e`: the stretches before its own are summed up, only those within its own are counted. They are read in
+ * their order so that no plan takes an index by which the whole line would be read.
+ */
 const POSITION = `CASE WHEN e.status = 'waiting' THEN (
     (SELECT coalesce(sum(s.waiting), 0) FROM waitlist_stretches s
      WHERE s.slot_id = e.slot_id AND s.stretch < (e.seq - 1) / ${STRETCH_ENTRIES})
-    + (SELECT count(*) FROM waitlist_entries before
-       WHERE before.slot_id = e.slot_id AND before.status = 'waiting'
-         AND before.seq > (e.seq - 1) / ${STRETCH_ENTRIES} * ${STRETCH_ENTRIES} AND before.seq <= e.seq)
+    + (SELECT count(*) FROM (
+        SELECT FROM waitlist_entries w
+        WHERE w.slot_id = e.slot_id AND w.status = 'waiting'
+          AND w.seq > (e.seq - 1) / ${STRETCH_ENTRIES} * ${STRETCH_ENTRIES} AND w.seq <= e.seq
+        ORDER BY w.seq LIMIT ${STRETCH_ENTRIES}
+      ) stretch)
   )::int END`;
 
 // An offer bears its entry's bits. OFFSET keeps the planner from reading all reservations for a page of entries.

@@ -82,6 +82,21 @@ test("an accepted command is kept once, as it was first promised, and found as w
   expect(await acceptedOf(database.pool, eventId, { passedMs: null, limit: 10 })).toEqual([command]);
 });
 
+test("a command that has ended is found with its number, and what the decision saw", async () => {
+  const { eventId, user } = await someone();
+  const [told, untold] = [reserve(eventId, user), reserve(eventId, user)];
+  await end(told);
+  await end(untold);
+  await database.pool.query(
+    "UPDATE outcomes SET seen_available = 0, seen_waiting = 12 WHERE command_id = $1",
+    [told.id],
+  );
+  const found = await findCommands(database.pool, [told.id, untold.id]);
+  const of = (id: CommandId) => found.find((command) => command.id === id);
+  expect(of(told.id)).toMatchObject({ seq: seq - 1, seen: { available: 0, waitingAhead: 12 } });
+  expect(of(untold.id)).toMatchObject({ seq, seen: null });
+});
+
 test("a command that has ended is not promised again, and is found as ended also beside its promise", async () => {
   const { eventId, user } = await someone();
   const [ended, both] = [reserve(eventId, user), reserve(eventId, user)];

@@ -21,6 +21,7 @@ const commands = {
   "release-expired": () =>
     import("./commands/release-expired.ts").then(({ releaseExpired }) => releaseExpired),
   role: () => import("./commands/role.ts").then(({ role }) => role),
+  fsck: () => import("./commands/fsck.ts").then(({ fsck }) => fsck),
 } satisfies SubCommandsDef;
 
 const main = defineCommand({
@@ -49,12 +50,18 @@ function isCommand(name: string): name is keyof typeof commands {
   return Object.hasOwn(commands, name);
 }
 
+/** What a command ends with that could not do what it was asked for. */
+const FAILED = 1;
+/** `fsck` says 1 of what it found. */
+const COULD_NOT_LOOK = 2;
+
+// `pnpm start -- --workers 2`: whoever is used to npm writes the dashes, and pnpm passes them on.
+const line = process.argv.slice(2).filter((one) => one !== "--");
 try {
-  // `pnpm start -- --workers 2`: whoever is used to npm writes the dashes, and pnpm passes them on.
-  await run(process.argv.slice(2).filter((one) => one !== "--"));
+  await run(line);
 } catch (error) {
   process.stderr.write(`${messageOf(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = line[0] === "fsck" ? COULD_NOT_LOOK : FAILED;
 }
 // Whatever a command left open must not keep the terminal waiting.
 setTimeout(() => process.exit(), 500).unref();

@@ -7,10 +7,10 @@ import { COMMANDS } from "./invariants/commands.ts";
 import { COUNTERS } from "./invariants/counters.ts";
 import { EVENTS } from "./invariants/events.ts";
 import { LATE } from "./invariants/late.ts";
+import { inLook } from "./invariants/look.ts";
 import { RESERVATIONS } from "./invariants/reservations.ts";
 import { TURNS } from "./invariants/turns.ts";
 import { WAITLIST } from "./invariants/waitlist.ts";
-import { inSnapshot } from "./queryable.ts";
 
 export interface Contradiction {
   /** The invariant, as it should be. */
@@ -28,13 +28,6 @@ const ALWAYS = { ...COUNTERS, ...RESERVATIONS, ...WAITLIST, ...TURNS, ...COMMAND
 /** Of one sentence: whoever wants to know more has found enough to look for the cause. */
 export const CONTRADICTIONS_PER_SENTENCE_MAX = 1_000;
 
-/** Milliseconds that one sentence may take: whole tables are read, and they may be large. */
-const SENTENCE_TIMEOUT_MS = 600_000;
-/** Milliseconds past that after which a silent server counts as gone. */
-const SILENCE_MS = 1_000;
-/** Milliseconds for which a look waits for tables that are being migrated. */
-const LOCK_TIMEOUT_MS = 5_000;
-
 export interface Examined {
   /** All, unless told otherwise. */
   readonly events?: readonly EventId[];
@@ -50,19 +43,14 @@ export const sentencesOf = ({ atRest = false, late = true }: Examined): readonly
 
 /** Everything that contradicts an invariant, at one moment. Empty when all is well. */
 export async function findContradictions(pool: pg.Pool, examined: Examined = {}): Promise<Contradiction[]> {
-  return await inSnapshot(pool, async (tx) => {
-    await tx.query(
-      `SET LOCAL statement_timeout = ${SENTENCE_TIMEOUT_MS}; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
-    );
+  return await inLook(pool, async (ask) => {
     const found: Contradiction[] = [];
     for (const [sentence, statement] of sentencesOf(examined)) {
-      const asked = {
-        text: `SELECT event_id AS "eventId", slot_id AS "slotId", difference
+      const rows = await ask<Omit<Contradiction, "sentence">>(
+        `SELECT event_id AS "eventId", slot_id AS "slotId", difference
         FROM (${statement}) AS found LIMIT ${CONTRADICTIONS_PER_SENTENCE_MAX}`,
-        values: [examined.events ?? null],
-        query_timeout: SENTENCE_TIMEOUT_MS + SILENCE_MS,
-      };
-      const { rows } = await tx.query<Omit<Contradiction, "sentence">>(asked);
+        [examined.events ?? null],
+      );
       found.push(...rows.map((row) => ({ sentence, ...row })));
     }
     return found;

@@ -2,10 +2,11 @@
 // left or the time slice is used up. Whoever runs this owns the event, or finds out at the next step that it does not.
 
 import { Fenced, type LaneClaim } from "@holdfast/db/inventory";
-import type { AnyCommand, Applied, CommandId, EventId, FollowUp } from "@holdfast/domain";
+import type { AnyCommand, Applied, CommandId, EventId } from "@holdfast/domain";
 import { type ClaimedJob, type EventQueue, NotOwner, type Reply } from "@holdfast/event-queue";
 import type { Logger } from "@holdfast/runtime";
 import { type Apply, BATCH_COMMANDS_MAX, type BatchOutcome } from "./apply.ts";
+import type { Asked } from "./follow-ups.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import type { Solitude } from "./solitude.ts";
 
@@ -28,13 +29,8 @@ export interface DrainDeps {
   /** Asks for another drain of the event. */
   readonly activate: (eventId: EventId) => Promise<void>;
   readonly publish: (gateway: string, replies: readonly Reply[]) => Promise<void>;
-  /** Timers for new holds, and what the decisions asked of other events. Hints: nothing waits for them. */
-  readonly followUp: (
-    eventId: EventId,
-    ended: readonly Applied[],
-    asked: readonly FollowUp[],
-    now: number,
-  ) => void;
+  /** What a batch asks of others. Hints: nothing waits for them. */
+  readonly followUp: (eventId: EventId, asked: Asked) => void;
   /** True when other events wait for a drain. */
   readonly crowded: () => boolean;
   readonly stopping: AbortSignal;
@@ -100,7 +96,7 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
           claim = { fence: outcome.fence };
           wasWhole = outcome.applied.length === commands.length;
           tell(hand.end(outcome.applied), deps);
-          deps.followUp(eventId, outcome.applied, outcome.followUps, outcome.now);
+          deps.followUp(eventId, outcome);
           // More was due than one batch settles, and its commands wait behind that: others take their turn, too.
           if (outcome.applied.length === 0 && sliceIsOver()) break;
         }

@@ -14,7 +14,15 @@ const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const DRAIN_ENDS = ["finished", "handed-over", "paused", "overtaken", "fenced", "let-go"] as const;
 const DROP_REASONS = ["no-such-event", "unwritable", "unreadable"] as const;
 const TROUBLES = ["locked", "slow", "transient", "contradiction"] as const;
-const FINDINGS = ["activated", "settled", "resent", "forgotten"] as const;
+const FINDINGS = [
+  "activated",
+  "settled",
+  "promoted",
+  "rechecked",
+  "wound-down",
+  "resent",
+  "forgotten",
+] as const;
 
 export interface WorkerMetrics {
   /** A batch was committed at `now`, `ms` milliseconds after it was begun. */
@@ -89,7 +97,7 @@ export function createWorkerMetrics(metrics: Metrics): WorkerMetrics {
   });
   const found = tallies(metrics, {
     name: "holdfast_sweep_found_total",
-    help: "What the sweep found to do: events activated, events asked to settle, commands sent again, promises deleted that had ended.",
+    help: "What the sweep found to do: events activated, asked to settle, to look at a slot's waiters, at parked ones again, to end what is left over; commands sent again, promises deleted that had ended.",
     label: "found",
     values: FINDINGS,
   });
@@ -134,7 +142,10 @@ export function createWorkerMetrics(metrics: Metrics): WorkerMetrics {
       }
     },
     swept(swept) {
-      if (swept !== null) for (const kind of FINDINGS) found[kind].inc(swept[kind]);
+      if (swept === null) return;
+      const { woundDown, ...others } = swept;
+      const counts = { ...others, "wound-down": woundDown };
+      for (const kind of FINDINGS) found[kind].inc(counts[kind]);
     },
   };
 }

@@ -1,9 +1,36 @@
 // Looks through the tables, and through the list of busy events, for work that no job speaks of. In a healthy
 // system it finds nothing: a job is a hint, state is the truth.
 
-import { acceptedOf, eventsWithDueHolds, forgetEnded, overdueEvents } from "@holdfast/db";
-import type { Command, EpochMs, EventId } from "@holdfast/domain";
-import { type Activations, forgetBusy, jobsOf, type Producer, someBusy } from "@holdfast/event-queue";
+import {
+  acceptedOf,
+  dueRechecks,
+  eventsToWindDown,
+  eventsWithDueHolds,
+  eventsWithVainWaiters,
+  forgetEnded,
+  latePromotions,
+  overdueEvents,
+  planByIndex,
+  type Queryable,
+  type SlotOfEvent,
+} from "@holdfast/db";
+import {
+  type CommandId,
+  type EpochMs,
+  type EventId,
+  expireDue,
+  promote,
+  type WaitlistEntryId,
+  windDown,
+} from "@holdfast/domain";
+import {
+  type Activations,
+  forgetBusy,
+  jobsOf,
+  type Producer,
+  someBusy,
+  type UnderWay,
+} from "@holdfast/event-queue";
 import type { Logger } from "@holdfast/runtime";
 import type { Redis } from "ioredis";
 import type pg from "pg";
@@ -12,14 +39,19 @@ import type pg from "pg";
 export const SWEEP_EVERY_MS = 2_000;
 /** Milliseconds past its settling by which a hold is late: its timer is lost, or not served. */
 export const HOLD_LATE_MS = 700;
+/** Milliseconds past the time at which a slot's waiters were to be looked at by which that is late. */
+export const PROMOTION_LATE_MS = 700;
 /** Milliseconds for which an accepted command is surely on its way. */
 const ACCEPTED_GRACE_MS = 2_000;
 /** Milliseconds by which an event's logical time must have passed a command that cannot be in its queue any more. */
 const PASSED_MS = 5_000;
-/** Events that one sweep looks after, of each kind. What is left waits for the next. */
+/** Events, or slots, that one sweep looks after, of each kind. What is left waits for the next. */
 const SWEEP_EVENTS_MAX = 1_000;
 /** Commands of one event that one sweep sends again. */
 const RESEND_MAX = 5_000;
+/** Parked waitlist entries that one sweep has looked at again, and of them those that ride in one command. */
+const RECHECKS_MAX = 1_000;
+const COMMAND_RECHECKS_MAX = 100;
 /** Milliseconds after which a sweeper that froze loses its turn. */
 const TURN_IDLE_MS = 5_000;
 /** Sweepers of all workers take turns on this advisory lock. */
@@ -31,13 +63,22 @@ export interface SweepDeps {
   readonly prefix: string;
   readonly activations: Activations;
   readonly producer: Producer;
-  readonly expireDue: (eventId: EventId, dueAt: EpochMs) => Command;
+  readonly underWay: UnderWay;
+  /** Database time. */
+  readonly now: () => EpochMs;
+  readonly newCommandId: () => CommandId;
   readonly log: Logger;
 }
 
 export interface Swept {
   readonly activated: number;
   readonly settled: number;
+  /** Slots whose waiters are looked at late. */
+  readonly promoted: number;
+  /** Parked entries that are looked at again: nobody else keeps that time. */
+  readonly rechecked: number;
+  /** Events that are to end what nobody can have any more. */
+  readonly woundDown: number;
   readonly resent: number;
   readonly forgotten: number;
 }
@@ -54,9 +95,22 @@ export async function sweepOnce(deps: SweepDeps): Promise<Swept | null> {
     if (rows[0]?.mine !== true) return null;
     const forgotten = (await forgetEnded(deps.pool)).length;
     const late = await settleLateHolds(deps);
+    await planByIndex(client);
+    const rechecked = await recheckParked(client, deps);
+    const promoted = await promoteLate(client, deps);
+    const woundDown = await goOnWindingDown(client, deps);
     const { resent, overdue } = await resendOverdue(deps);
-    const activated = await activateForgotten(deps, [...late, ...overdue]);
-    return { activated, settled: late.length, resent, forgotten };
+    const asked = [...late, ...rechecked.events, ...promoted, ...woundDown, ...overdue];
+    const activated = await activateForgotten(deps, asked);
+    return {
+      activated,
+      settled: late.length,
+      promoted: promoted.length,
+      rechecked: rechecked.entries,
+      woundDown: woundDown.length,
+      resent,
+      forgotten,
+    };
   } finally {
     await client.query("ROLLBACK").then(
       () => client.release(),
@@ -65,13 +119,65 @@ export async function sweepOnce(deps: SweepDeps): Promise<Swept | null> {
   }
 }
 
-async function settleLateHolds({ pool, producer, expireDue, log }: SweepDeps): Promise<EventId[]> {
+async function settleLateHolds({ pool, producer, now, newCommandId, log }: SweepDeps): Promise<EventId[]> {
   const events = await eventsWithDueHolds(pool, { lateMs: HOLD_LATE_MS, limit: SWEEP_EVENTS_MAX });
   for (const { eventId, dueAt, holds } of events) {
     log.info({ eventId, holds }, "holds are late: asked their event to settle them");
-    await producer.enqueue(expireDue(eventId, dueAt));
+    await producer.enqueue(expireDue(newCommandId(), eventId, { at: now(), dueAt }));
   }
   return events.map(({ eventId }) => eventId);
+}
+
+/** Before late promotions: what looks at parked entries looks at their line's head, too. */
+async function recheckParked(
+  tx: Queryable,
+  deps: SweepDeps,
+): Promise<{ entries: number; events: EventId[] }> {
+  const due = await dueRechecks(tx, { limit: RECHECKS_MAX });
+  const idle = await deps.underWay.idle(due.map(({ slotId }) => slotId));
+  const slots = due.filter(({ slotId }) => idle.has(slotId));
+  for (const { eventId, slotId, entries } of slots) {
+    for (let i = 0; i < entries.length; i += COMMAND_RECHECKS_MAX) {
+      await look(deps, { eventId, slotId }, entries.slice(i, i + COMMAND_RECHECKS_MAX));
+    }
+  }
+  return {
+    entries: slots.reduce((sum, { entries }) => sum + entries.length, 0),
+    events: slots.map(({ eventId }) => eventId),
+  };
+}
+
+async function promoteLate(tx: Queryable, deps: SweepDeps): Promise<EventId[]> {
+  const late = await latePromotions(tx, { lateMs: PROMOTION_LATE_MS, limit: SWEEP_EVENTS_MAX });
+  const idle = await deps.underWay.idle(late.map(({ slotId }) => slotId));
+  const slots = late.filter(({ slotId }) => idle.has(slotId));
+  for (const slot of slots) {
+    deps.log.info({ ...slot }, "a slot's waiters were to be looked at: asked its event to");
+    await look(deps, slot);
+  }
+  return slots.map(({ eventId }) => eventId);
+}
+
+async function look(
+  { producer, underWay, now, newCommandId }: SweepDeps,
+  { eventId, slotId }: SlotOfEvent,
+  recheck: readonly WaitlistEntryId[] = [],
+): Promise<void> {
+  await producer.enqueue(promote(newCommandId(), { eventId, slotId, from: null, recheck }, now()));
+  await underWay.note(slotId);
+}
+
+async function goOnWindingDown(tx: Queryable, deps: SweepDeps): Promise<EventId[]> {
+  const { producer, underWay, now, newCommandId, log } = deps;
+  const cancelled = await eventsToWindDown(tx, { limit: SWEEP_EVENTS_MAX });
+  const vain = await eventsWithVainWaiters(tx, { limit: SWEEP_EVENTS_MAX });
+  const idle = await underWay.idle([...new Set([...cancelled, ...vain])]);
+  for (const eventId of idle) {
+    log.info({ eventId }, "what nobody can have any more was left: asked its event to end it");
+    await producer.enqueue(windDown(newCommandId(), eventId, { at: now(), after: null }));
+    await underWay.note(eventId);
+  }
+  return [...idle];
 }
 
 async function resendOverdue({

@@ -3,22 +3,17 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { databaseFaults, lockTableRoom, openBatchPool, openDatabaseClock, openPool } from "@holdfast/db";
 import { lookAtFence, USER_LOCKS_MAX } from "@holdfast/db/inventory";
-import {
-  type Applied,
-  type Command,
-  type EpochMs,
-  type EventId,
-  expireDue,
-  type FollowUp,
-} from "@holdfast/domain";
+import type { EventId } from "@holdfast/domain";
 import {
   type Activations,
   depthOf,
   openDeadlines,
   openEventQueue,
   openPatientRedis,
+  openPromotions,
   openRedis,
   openSender,
+  openUnderWay,
   publishReplies,
   redisFaults,
   startDrainSlots,
@@ -29,6 +24,7 @@ import { type Logger, type Metrics, newId, tellTrouble } from "@holdfast/runtime
 import { createApply } from "./apply.ts";
 import { tellBacklog } from "./backlog.ts";
 import { drain } from "./drain.ts";
+import { createFollowUp } from "./follow-ups.ts";
 import { createWorkerMetrics, type WorkerMetrics } from "./metrics.ts";
 import { createSolitude } from "./solitude.ts";
 import { SWEEP_EVERY_MS, type SweepDeps, sweepOnce } from "./sweep.ts";
@@ -73,25 +69,11 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   const sender = openSender({ redis, prefix, replyTo: null, onError });
   const { activations, producer } = sender;
   const deadlines = openDeadlines(redis, prefix);
-  const settle = (eventId: EventId, dueAt: EpochMs): Command =>
-    expireDue(newId("command"), eventId, { at: clock.now(), dueAt });
-
-  /** Hints, all of them: what gets lost here is found by the sweep. */
-  function followUp(
-    eventId: EventId,
-    ended: readonly Applied[],
-    asked: readonly FollowUp[],
-    now: EpochMs,
-  ): void {
-    const held = ended.flatMap(({ outcome }) =>
-      outcome.status === "succeeded" && outcome.reservation?.status === "held"
-        ? [outcome.reservation.expiresAt ?? now]
-        : [],
-    );
-    for (const expiresAt of new Set(held)) deadlines.schedule(eventId, expiresAt, now).catch(onError);
-    const elsewhere = new Map(asked.map((ask) => [ask.eventId, ask.dueAt]));
-    for (const [other, dueAt] of elsewhere) producer.enqueue(settle(other, dueAt)).catch(onError);
-  }
+  const promotions = openPromotions(redis, prefix);
+  const underWay = openUnderWay(redis, prefix);
+  const newCommandId = () => newId("command");
+  const commands = { producer, underWay, now: clock.now, newCommandId };
+  const followUp = createFollowUp({ ...commands, deadlines, promotions, onError });
 
   const stopping = new AbortController();
   const metrics = createWorkerMetrics(options.metrics);
@@ -151,7 +133,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   });
   slots.on("failed", (_job, error) => onLetGo(error));
   const sweeping = keepSweeping(
-    { pool, redis, prefix, activations, producer, expireDue: settle, log },
+    { ...commands, pool, redis, prefix, activations, log },
     metrics,
     stopping.signal,
   );
@@ -162,7 +144,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       await slots.close();
       await sweeping;
       clock.stop();
-      await Promise.all([sender.close(), deadlines.close()]);
+      await Promise.all([sender.close(), deadlines.close(), promotions.close()]);
       redis.disconnect();
       patient.disconnect();
       await Promise.all([batches.end(), pool.end()]);

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openBatchPool } from "@holdfast/db";
 import { lookAtFence } from "@holdfast/db/inventory";
-import type { AnyCommand, Command, CommandId, EventId, Outcome } from "@holdfast/domain";
+import type { AnyCommand, Command, CommandId, EventId, Outcome, WaitlistTerms } from "@holdfast/domain";
 import {
   type EventQueue,
   openEventQueue,
@@ -35,6 +35,16 @@ export const silent: Logger = createLogger({ level: "fatal", format: "json", ser
 
 /** Metrics that nobody reads. */
 export const unread = createWorkerMetrics(new Registry());
+
+/** Terms of a waitlist that anybody may join, until the slot starts. */
+export const WAITLIST = {
+  enabled: true,
+  mode: "skip",
+  maxSkips: 5,
+  collectSeconds: 900,
+  maxEntries: 1_000,
+  closesBeforeSeconds: 0,
+} as const satisfies WaitlistTerms;
 
 export interface Stores {
   readonly database: TestDatabase;

@@ -4,10 +4,11 @@ import { lookAtFence } from "@holdfast/db/inventory";
 import { type AnyCommand, type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
 import { type ClaimedJob, type EventQueue, NotOwner } from "@holdfast/event-queue";
 import { newId } from "@holdfast/runtime";
-import { createEvent, createUsers, purchase, reserve, until, wordOf } from "@holdfast/testkit";
+import { cancelEvent, createEvent, createUsers, purchase, reserve, until, wordOf } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BATCH_COMMANDS_MAX, createApply, LetGo } from "../src/apply.ts";
 import { drain, SUSPECT_TRIES_MAX, SUSPICIOUS_DEATHS } from "../src/drain.ts";
+import type { Asked } from "../src/follow-ups.ts";
 import {
   expectOrderly,
   freezingPool,
@@ -550,19 +551,26 @@ test("each gateway is told of its own commands, and one that asked for nothing o
   expect(told).toEqual({ one: [commands[0]?.id], other: [commands[2]?.id] });
 });
 
-test("follow-ups are asked for after the commit: deadlines of new holds, and what other events should settle", async () => {
+test("follow-ups are asked for after the commit: timers for the holds that it made, and what the decisions asked", async () => {
   const event = await createEvent(stores.database.pool);
-  const [ann] = (await createUsers(stores.database.pool, 1)) as [UserId];
+  const [ann, bob] = (await createUsers(stores.database.pool, 2)) as [UserId, UserId];
   const hold = reserve(event.id, ann);
-  await sendEach(stores.crowd, [hold, purchase(event.id, ann, reservationIdOf(hold.id))]);
-  const followed: string[] = [];
-  await drain(
-    event.id,
-    stores.deps({
-      followUp: (_, ended) => void followed.push(...ended.map(({ outcome }) => wordOf(outcome))),
-    }),
+  await sendEach(stores.crowd, [
+    hold,
+    purchase(event.id, ann, reservationIdOf(hold.id)),
+    reserve(event.id, bob),
+    cancelEvent(event.id, event.organizerId),
+  ]);
+  const followed: Asked[] = [];
+  await drain(event.id, stores.deps({ followUp: (_, asked) => void followed.push(asked) }));
+  const { rows } = await stores.database.pool.query<{ at: number }>(
+    "SELECT date_part('epoch', expires_at) * 1000 AS at FROM reservations WHERE user_id = $1",
+    [bob],
   );
-  expect(followed).toEqual(["held", "purchased"]);
+  expect(followed.flatMap(({ deadlines }) => deadlines)).toEqual(rows.map(({ at }) => at)); // ann's is bought
+  expect(followed.flatMap(({ followUps }) => followUps)).toEqual([
+    { kind: "wind-down", eventId: event.id, after: null },
+  ]);
 });
 
 test("an owner that cannot even release gives its error, and the next one finds everything", async () => {

@@ -1,14 +1,22 @@
 // What a worker counts of drains over real stores: each command once, whoever dies or overtakes whom.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command, EventId, UnknownCommand } from "@holdfast/domain";
+import type { Command, EventId, UnknownCommand, UserId } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
-import { createEvent, createUsers, reserve } from "@holdfast/testkit";
+import {
+  cancelEvent,
+  createEvent,
+  createUsers,
+  joinWaitlist,
+  promote,
+  reserve,
+  windDown,
+} from "@holdfast/testkit";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Apply, createApply, LetGo } from "../src/apply.ts";
 import { type DrainDeps, drain } from "../src/drain.ts";
 import { createWorkerMetrics } from "../src/metrics.ts";
-import { clientsOf, openStores, type Stores, sendEach, silent } from "./drain-under-test.ts";
+import { clientsOf, openStores, type Stores, sendEach, silent, WAITLIST } from "./drain-under-test.ts";
 
 let stores: Stores;
 beforeAll(async () => {
@@ -188,13 +196,49 @@ test("a drain counts as running from its beginning to its end", async () => {
 
 test("what a sweep found is added up; one that was another worker's turn adds nothing", async () => {
   const { read, metrics } = counting();
-  metrics.swept({ activated: 1, settled: 2, resent: 3, forgotten: 4 });
+  const nothing = {
+    activated: 0,
+    settled: 0,
+    promoted: 0,
+    rechecked: 0,
+    woundDown: 0,
+    resent: 0,
+    forgotten: 0,
+  };
+  metrics.swept({ ...nothing, activated: 1, settled: 2, resent: 3, forgotten: 4 });
   metrics.swept(null);
-  metrics.swept({ activated: 0, settled: 0, resent: 1, forgotten: 0 });
+  metrics.swept({ ...nothing, promoted: 5, rechecked: 6, woundDown: 7, resent: 1 });
   expect(await read("holdfast_sweep_found_total")).toEqual({
     activated: 1,
     settled: 2,
+    promoted: 5,
+    rechecked: 6,
+    "wound-down": 7,
     resent: 4,
     forgotten: 4,
+  });
+});
+
+test("commands of every kind are counted under their own type, whoever sends them", async () => {
+  const { read, drained } = counting();
+  const event = await createEvent(stores.database.pool, { capacities: [1], terms: { waitlist: WAITLIST } });
+  const { id, slotId, organizerId } = event;
+  const [ann, bob] = (await createUsers(stores.database.pool, 2)) as [UserId, UserId];
+  await sendEach(stores.crowd, [
+    reserve(id, ann),
+    joinWaitlist(id, bob, slotId),
+    joinWaitlist(id, bob, slotId),
+    promote(id, slotId),
+    cancelEvent(id, organizerId),
+    windDown(id),
+  ]);
+  await drained(id);
+  expect(await read("holdfast_outcomes_total")).toEqual({
+    "reserve succeeded ": 1,
+    "join-waitlist succeeded ": 1,
+    "join-waitlist rejected already-waiting": 1,
+    "promote succeeded ": 1,
+    "cancel-event succeeded ": 1,
+    "wind-down succeeded ": 1,
   });
 });

@@ -1,11 +1,22 @@
 // The sweep: what no job speaks of is found in the tables, and in a healthy system there is nothing to find.
 import { acceptCommands, openPool } from "@holdfast/db";
-import { type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
-import { type Activations, busyEventsKey, jobsOf } from "@holdfast/event-queue";
 import {
+  type Command,
+  type EventId,
+  offerIdOf,
+  reservationIdOf,
+  type SlotId,
+  type UserId,
+  waitlistEntryIdOf,
+} from "@holdfast/domain";
+import { type Activations, busyEventsKey, jobsOf, openUnderWay } from "@holdfast/event-queue";
+import { newId } from "@holdfast/runtime";
+import {
+  cancel,
+  cancelEvent,
   createEvent,
   createUsers,
-  expireDue,
+  joinWaitlist,
   purchase,
   removeKeys,
   reserve,
@@ -15,8 +26,16 @@ import {
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { drain } from "../src/drain.ts";
-import { type Swept, sweepOnce } from "../src/sweep.ts";
-import { expectOrderly, openStores, outcomesOf, type Stores, sendEach, silent } from "./drain-under-test.ts";
+import { PROMOTION_LATE_MS, type Swept, sweepOnce } from "../src/sweep.ts";
+import {
+  expectOrderly,
+  openStores,
+  outcomesOf,
+  type Stores,
+  sendEach,
+  silent,
+  WAITLIST,
+} from "./drain-under-test.ts";
 
 let stores: Stores;
 let pool: pg.Pool;
@@ -31,11 +50,21 @@ afterAll(async () => {
 });
 // A sweep looks at every event there is: each test starts with nothing left of the others.
 beforeEach(async () => {
-  await stores.database.pool.query("TRUNCATE accepted_commands, outcomes, reservations CASCADE");
+  await stores.database.pool.query(
+    "TRUNCATE accepted_commands, outcomes, reservations, waitlist_entries, events CASCADE",
+  );
   await removeKeys(stores.redis.redis, `${stores.redis.prefix}:*`);
 });
 
-const NOTHING: Swept = { activated: 0, settled: 0, resent: 0, forgotten: 0 };
+const NOTHING: Swept = {
+  activated: 0,
+  settled: 0,
+  promoted: 0,
+  rechecked: 0,
+  woundDown: 0,
+  resent: 0,
+  forgotten: 0,
+};
 
 const sweep = (activations: Activations = stores.crowd.activations) =>
   sweepOnce({
@@ -44,7 +73,9 @@ const sweep = (activations: Activations = stores.crowd.activations) =>
     prefix: stores.redis.prefix,
     activations,
     producer: stores.crowd.producer,
-    expireDue: (eventId, dueAt) => expireDue(eventId, dueAt),
+    underWay: openUnderWay(stores.redis.redis, stores.redis.prefix),
+    now: Date.now,
+    newCommandId: () => newId("command"),
     log: silent,
   });
 
@@ -224,6 +255,172 @@ test("a paused event is left alone, with its late holds, its promises and its jo
   await stores.crowd.send(second);
   await forgetActivations();
   await pause(eventId);
+  expect(await sweep()).toEqual(NOTHING);
+});
+
+interface Line {
+  readonly eventId: EventId;
+  readonly slotId: SlotId;
+  readonly organizerId: UserId;
+  /** Holds the slot's tickets. */
+  readonly ann: UserId;
+  /** Waits for one. */
+  readonly bob: UserId;
+  readonly hold: Command;
+  readonly join: Command;
+}
+
+/** Two tickets, which ann holds; bob waits for one. */
+async function aLine(): Promise<Line> {
+  const event = await createEvent(stores.database.pool, {
+    capacities: [2],
+    terms: { waitlist: WAITLIST },
+  });
+  const [ann, bob] = (await createUsers(stores.database.pool, 2)) as [UserId, UserId];
+  const hold = reserve(event.id, ann, { quantity: 2 });
+  const join = joinWaitlist(event.id, bob, event.slotId);
+  await sendEach(stores.crowd, [hold, join]);
+  await drain(event.id, stores.deps());
+  return {
+    eventId: event.id,
+    slotId: event.slotId,
+    organizerId: event.organizerId,
+    ann,
+    bob,
+    hold,
+    join,
+  };
+}
+
+/** Ann cancels, and the look at who waits is never asked for. */
+async function free({ eventId, ann, hold }: Line): Promise<void> {
+  await sendEach(stores.crowd, [cancel(eventId, ann, reservationIdOf(hold.id))]);
+  await drain(eventId, stores.deps());
+}
+
+const promoteAt = ({ slotId }: Line, agoMs: number) =>
+  stores.database.pool.query(
+    "UPDATE slots SET promote_at = clock_timestamp() - $2 * interval '1 millisecond' WHERE id = $1",
+    [slotId, agoMs],
+  );
+const forgetNotes = () => removeKeys(stores.redis.redis, `${stores.redis.prefix}:{under-way}:*`);
+
+async function entryOf({ join }: Line): Promise<{ status: string; parked: boolean }> {
+  const { rows } = await stores.database.pool.query(
+    "SELECT status, recheck_at IS NOT NULL AS parked FROM waitlist_entries WHERE id = $1",
+    [waitlistEntryIdOf(join.id)],
+  );
+  return rows[0];
+}
+
+test("a slot whose waiters nobody looked at is promoted once its promotion is late, and not while a look is under way", async () => {
+  const line = await aLine();
+  expect(await sweep()).toEqual(NOTHING);
+  await free(line);
+  await promoteAt(line, 200);
+  expect(await sweep()).toEqual(NOTHING); // its own timer may still come
+  await promoteAt(line, PROMOTION_LATE_MS);
+  const underWay = openUnderWay(stores.redis.redis, stores.redis.prefix);
+  await underWay.note(line.slotId);
+  expect(await sweep()).toEqual(NOTHING); // a look goes on, a piece at a time
+  await forgetNotes();
+  expect(await sweep()).toEqual({ ...NOTHING, promoted: 1 });
+  expect(await sweep()).toEqual(NOTHING); // asked for already
+  await drain(line.eventId, stores.deps());
+  expect(await entryOf(line)).toEqual({ status: "offered", parked: false });
+  await forgetNotes();
+  expect(await sweep()).toEqual(NOTHING);
+});
+
+test("a parked entry is looked at again when its time has come, and so is its line", async () => {
+  const line = await aLine();
+  const { eventId, slotId, bob, join } = line;
+  const [{ id: other }] = [await createEvent(stores.database.pool)];
+  const elsewhere = reserve(other, bob); // at the same time
+  await sendEach(stores.crowd, [elsewhere]);
+  await drain(other, stores.deps());
+  await free(line);
+  await promoteAt(line, 1_000);
+  expect(await sweep()).toEqual({ ...NOTHING, promoted: 1 });
+  await drain(eventId, stores.deps());
+  expect(await entryOf(line)).toEqual({ status: "waiting", parked: true });
+  await forgetNotes();
+  expect(await sweep()).toEqual(NOTHING); // for a minute
+  await sendEach(stores.crowd, [cancel(other, bob, reservationIdOf(elsewhere.id))]);
+  await drain(other, stores.deps()); // and what that asks for is lost
+  await stores.database.pool.query("UPDATE waitlist_entries SET recheck_at = now() WHERE slot_id = $1", [
+    slotId,
+  ]);
+  expect(await sweep()).toEqual({ ...NOTHING, rechecked: 1 });
+  await drain(eventId, stores.deps());
+  expect(await entryOf(line)).toEqual({ status: "offered", parked: false });
+  const { rows } = await stores.database.pool.query("SELECT status, origin FROM reservations WHERE id = $1", [
+    offerIdOf(waitlistEntryIdOf(join.id)),
+  ]);
+  expect(rows).toEqual([{ status: "held", origin: "waitlist" }]);
+});
+
+test("many parked entries of one slot ride a hundred to a command", async () => {
+  const { eventId, slotId } = await aLine();
+  await stores.database.pool.query(
+    `INSERT INTO waitlist_entries (id, event_id, slot_id, user_id, quantity, status, seq, created_at, recheck_at)
+    SELECT 'wle_' || lpad(n::text, 26, '0'), $1, $2, 'usr_' || lpad(n::text, 26, '0'), 1, 'waiting', n + 10, now(), now()
+    FROM generate_series(1, 250) n`,
+    [eventId, slotId],
+  );
+  expect(await sweep()).toEqual({ ...NOTHING, rechecked: 250 });
+  expect(await jobsOf(stores.redis.redis, stores.redis.prefix, eventId)).toEqual({ waiting: 3, active: 0 });
+});
+
+test("a cancelled event whose ending was broken off is wound down", async () => {
+  const line = await aLine();
+  const { eventId, organizerId } = line;
+  await sendEach(stores.crowd, [cancelEvent(eventId, organizerId)]);
+  await drain(eventId, stores.deps()); // and what that asks for is lost
+  expect(await sweep()).toEqual({ ...NOTHING, woundDown: 1 });
+  expect(await sweep()).toEqual(NOTHING); // asked for already
+  await drain(eventId, stores.deps());
+  const { rows } = await stores.database.pool.query(
+    "SELECT r.status, r.end_reason, e.winding_down FROM reservations r JOIN events e ON e.id = r.event_id WHERE event_id = $1",
+    [eventId],
+  );
+  expect(rows).toEqual([{ status: "cancelled", end_reason: "event-cancelled", winding_down: false }]);
+  expect(await entryOf(line)).toEqual({ status: "closed", parked: false });
+  await forgetNotes();
+  expect(await sweep()).toEqual(NOTHING);
+});
+
+test("a waitlist that has reached its cutoff is closed, and what waits for more than the slot has", async () => {
+  const [closing, shrinking] = await Promise.all([aLine(), aLine()]);
+  await stores.database.pool.query(
+    "UPDATE events SET waitlist = waitlist || '{\"closesBeforeSeconds\": 172800}' WHERE id = $1",
+    [closing.eventId],
+  );
+  await stores.database.pool.query("UPDATE waitlist_entries SET quantity = 3 WHERE slot_id = $1", [
+    shrinking.slotId,
+  ]);
+  expect(await sweep()).toEqual({ ...NOTHING, woundDown: 2 });
+  for (const { eventId } of [closing, shrinking]) await drain(eventId, stores.deps());
+  const { rows } = await stores.database.pool.query(
+    "SELECT event_id, status, end_reason FROM waitlist_entries ORDER BY event_id",
+  );
+  expect(rows).toEqual(
+    [
+      { event_id: closing.eventId, status: "closed", end_reason: "cutoff" },
+      { event_id: shrinking.eventId, status: "closed", end_reason: "capacity" },
+    ].toSorted((a, b) => (a.event_id < b.event_id ? -1 : 1)),
+  );
+  await forgetNotes();
+  expect(await sweep()).toEqual(NOTHING);
+});
+
+test("a paused event is left alone with its waiters, too", async () => {
+  const [late, cancelled] = await Promise.all([aLine(), aLine()]);
+  await free(late);
+  await promoteAt(late, 5_000);
+  await sendEach(stores.crowd, [cancelEvent(cancelled.eventId, cancelled.organizerId)]);
+  await drain(cancelled.eventId, stores.deps());
+  for (const { eventId } of [late, cancelled]) await pause(eventId);
   expect(await sweep()).toEqual(NOTHING);
 });
 

@@ -15,7 +15,9 @@ import {
 let gateway: GatewayUnderTest;
 let user: Person;
 let organizer: Person;
+let admin: Person;
 let eventId: string;
+let slotId: string;
 let port: number;
 let before: unknown;
 
@@ -23,6 +25,7 @@ beforeAll(async () => {
   gateway = await openGateway();
   user = await gateway.person();
   organizer = await gateway.person("organizer");
+  admin = await gateway.person("admin");
   const { body } = await gateway.ask({
     method: "POST",
     url: "/v1/events",
@@ -30,6 +33,7 @@ beforeAll(async () => {
     payload: eventBody(),
   });
   eventId = body.id;
+  slotId = body.slots[0].id;
   port = Number(new URL(gateway.url).port);
 });
 afterAll(() => gateway.close());
@@ -44,6 +48,8 @@ async function everything(): Promise<unknown> {
     "slots",
     "event_lanes",
     "reservations",
+    "waitlist_entries",
+    "waitlist_stretches",
     "outcomes",
   ];
   const contents = tables.map(
@@ -84,6 +90,15 @@ const reserve = (payload: string | Buffer | object, headers: Record<string, stri
 const register = (payload: object) => gateway.ask({ method: "POST", url: "/v1/auth/register", payload });
 const makeEvent = (payload: object) =>
   gateway.ask({ method: "POST", url: "/v1/events", headers: organizer.auth, payload });
+const patch = (url: string, payload: unknown, headers: Record<string, string> = {}) =>
+  gateway.ask({
+    method: "PATCH",
+    url,
+    headers: { ...admin.auth, "content-type": "application/json", ...headers },
+    ...(payload === undefined ? {} : { payload }),
+  });
+/** Every path that takes a change. */
+const changes = () => [`/v1/events/${eventId}`, `/v1/slots/${slotId}`, `/v1/users/${user.id}`];
 
 describe("bodies that cannot be read", () => {
   const nested = (depth: number) => `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
@@ -128,6 +143,31 @@ describe("bodies that cannot be read", () => {
     );
   });
 
+  test("no body for a change", async () => {
+    for (const url of changes()) {
+      expectProblem(await patch(url, undefined), 400, "malformed-request");
+      for (const body of ["[]", "null", '"name"', '{"name":', '{"name":"X","name":"Y"}', '{"__proto__":{}}'])
+        expectProblem(await patch(url, body), 400, "malformed-request");
+    }
+    for (const url of [`/v1/events/${eventId}/slots`, `/v1/slots/${slotId}/capacity`])
+      expectProblem(
+        await gateway.ask({ method: "POST", url, headers: admin.auth }),
+        400,
+        "malformed-request",
+      );
+  });
+
+  test("anything in the body of DELETE", async () => {
+    for (const url of [`/v1/slots/${slotId}`, `/v1/waitlist/${newId("waitlistEntry")}`]) {
+      const remove = (payload: string, type = "application/json") =>
+        gateway.ask({ method: "DELETE", url, headers: { ...admin.auth, "content-type": type }, payload });
+      expectProblem(await remove('{"force":true}'), 400, "validation-failed", "/force");
+      expectProblem(await remove("[]"), 400, "malformed-request");
+      expectProblem(await remove("x", "text/plain"), 415, "unsupported-media-type");
+      expectProblem(await remove("{}", "application/merge-patch+json"), 415, "unsupported-media-type");
+    }
+  });
+
   test("a body on GET", async () => {
     const get = { method: "GET" as const, url: "/v1/events", payload: "{}" };
     expectProblem(await gateway.ask(get), 400, "malformed-request");
@@ -151,6 +191,16 @@ describe("media types, encodings and sizes", () => {
     ";",
   ])("Content-Type: %s", async (type) => {
     expectProblem(await reserve('{"quantity":1}', { "content-type": type }), 415, "unsupported-media-type");
+  });
+
+  test.each([
+    "text/plain",
+    "application/json-patch+json",
+    "application/merge-patch+json; charset=utf-16",
+    "application/merge-patch+xml",
+  ])("a change as %s", async (type) => {
+    for (const url of changes())
+      expectProblem(await patch(url, "{}", { "content-type": type }), 415, "unsupported-media-type");
   });
 
   test("no Content-Type with a body", async () => {
@@ -282,6 +332,70 @@ describe("fields", () => {
     expectProblem(await makeEvent(body), 400, "validation-failed", pointer);
   });
 
+  test.each<[string, string, string]>([
+    ["null for a name", '{"name":null}', "/name"],
+    ["an empty name", '{"name":""}', "/name"],
+    ["a text that is too long", JSON.stringify({ description: "x".repeat(5_001) }), "/description"],
+    ["a time that is a number", '{"salesOpenAt":1906000000000}', "/salesOpenAt"],
+    ["a time without a zone", '{"salesCloseAt":"2030-06-01T10:00:00"}', "/salesCloseAt"],
+    [
+      "sales that close before they open",
+      '{"salesOpenAt":"2030-06-01T10:00:00Z","salesCloseAt":"2030-06-01T10:00:00Z"}',
+      "/salesCloseAt",
+    ],
+    ["a hold of no time", '{"holdSeconds":0}', "/holdSeconds"],
+    ["an offer of more than a week", '{"offerSeconds":604801}', "/offerSeconds"],
+    ["a policy that there is not", '{"overlapPolicy":"maybe"}', "/overlapPolicy"],
+    ["a mode that there is not", '{"waitlist":{"mode":"random"}}', "/waitlist/mode"],
+    ["a negative number of skips", '{"waitlist":{"maxSkips":-1}}', "/waitlist/maxSkips"],
+    ["an unknown field of the waitlist", '{"waitlist":{"size":1}}', "/waitlist/size"],
+    ["a waitlist that is none", '{"waitlist":true}', "/waitlist"],
+    ["slots", '{"slots":[]}', "/slots"],
+    ["a version", '{"version":7}', "/version"],
+    ["another organizer", `{"organizerId":"${newId("user")}"}`, "/organizerId"],
+    ["another id", `{"id":"${newId("event")}"}`, "/id"],
+    ["U+0000", '{"name":"x\\u0000"}', "/name"],
+  ])("a change of an event with %s", async (_, body, pointer) => {
+    expectProblem(await patch(`/v1/events/${eventId}`, body), 400, "validation-failed", pointer);
+  });
+
+  test.each<[string, string, string]>([
+    ["null for its start", '{"startsAt":null}', "/startsAt"],
+    ["null for its capacity", '{"capacity":null}', "/capacity"],
+    ["a negative capacity", '{"capacity":-1}', "/capacity"],
+    ["a capacity over a million", '{"capacity":1000001}', "/capacity"],
+    ["an empty name", '{"name":""}', "/name"],
+    ["an end at its start", '{"startsAt":"2030-06-01T10:00:00Z","endsAt":"2030-06-01T10:00:00Z"}', "/endsAt"],
+    ["a counter", '{"held":0}', "/held"],
+    ["another event", `{"eventId":"${newId("event")}"}`, "/eventId"],
+  ])("a change of a slot with %s", async (_, body, pointer) => {
+    expectProblem(await patch(`/v1/slots/${slotId}`, body), 400, "validation-failed", pointer);
+  });
+
+  test.each<[string, () => string, object, string]>([
+    ["a slot without times", () => `/v1/events/${eventId}/slots`, { capacity: 1 }, "/startsAt"],
+    ["a slot without tickets", () => `/v1/events/${eventId}/slots`, { ...slot, capacity: 0 }, "/capacity"],
+    [
+      "a slot of no length",
+      () => `/v1/events/${eventId}/slots`,
+      { ...slot, endsAt: slot.startsAt },
+      "/endsAt",
+    ],
+    ["a slot with an id", () => `/v1/events/${eventId}/slots`, { ...slot, id: newId("slot") }, "/id"],
+    ["a capacity as text", () => `/v1/slots/${slotId}/capacity`, { capacity: "5" }, "/capacity"],
+    ["a capacity of a fraction", () => `/v1/slots/${slotId}/capacity`, { capacity: 1.5 }, "/capacity"],
+    ["a capacity over a million", () => `/v1/slots/${slotId}/capacity`, { capacity: 1_000_001 }, "/capacity"],
+    ["no capacity", () => `/v1/slots/${slotId}/capacity`, {}, "/capacity"],
+    ["a reason to cancel", () => `/v1/events/${eventId}/cancel`, { reason: "rain" }, "/reason"],
+    ["an end of a pause", () => `/v1/events/${eventId}/pause`, { until: slot.startsAt }, "/until"],
+    ["waiting for no tickets", () => `/v1/slots/${slotId}/waitlist`, { quantity: 0 }, "/quantity"],
+    ["waiting at a place", () => `/v1/slots/${slotId}/waitlist`, { position: 1 }, "/position"],
+    ["waiting for others", () => `/v1/slots/${slotId}/waitlist`, { userId: newId("user") }, "/userId"],
+  ])("%s", async (_, url, payload, pointer) => {
+    const answer = await gateway.ask({ method: "POST", url: url(), headers: admin.auth, payload });
+    expectProblem(answer, 400, "validation-failed", pointer);
+  });
+
   test("every mistake is told at once", async () => {
     const { body } = await register({ email: "x", password: "x", extra: 1 });
     expect(body.errors.map((error: { pointer: string }) => error.pointer).sort()).toEqual([
@@ -318,6 +432,11 @@ describe("paths, methods, queries", () => {
     ["GET", `/v1/events/${newId("event")}/reserve`, "OPTIONS, POST"],
     ["POST", "/livez", "GET, HEAD, OPTIONS"],
     ["DELETE", "/docs/problems", "GET, HEAD, OPTIONS"],
+    ["DELETE", `/v1/events/${newId("event")}`, "GET, HEAD, OPTIONS, PATCH"],
+    ["GET", `/v1/slots/${newId("slot")}`, "DELETE, OPTIONS, PATCH"],
+    ["PATCH", `/v1/waitlist/${newId("waitlistEntry")}`, "DELETE, GET, HEAD, OPTIONS"],
+    ["DELETE", `/v1/slots/${newId("slot")}/waitlist`, "GET, HEAD, OPTIONS, POST"],
+    ["GET", `/v1/users/${newId("user")}`, "OPTIONS, PATCH"],
   ])("%s %s is 405, even with a body that nobody would read", async (method, url, allow) => {
     const answer = await gateway.ask({
       method,

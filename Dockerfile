@@ -24,6 +24,7 @@ COPY services/expiry-worker/package.json services/expiry-worker/
 COPY services/gateway/package.json services/gateway/
 COPY services/migrator/package.json services/migrator/
 COPY services/reservation-worker/package.json services/reservation-worker/
+COPY services/waitlist-worker/package.json services/waitlist-worker/
 # The services and what they need at work: no package that only tests and the local start use.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc,required=false \
     --mount=type=cache,id=pnpm,target=/pnpm/store \

@@ -50,8 +50,8 @@ docker compose --progress quiet up --detach --wait --scale reservation-worker=3
 
 say "every service stops by itself within five seconds"
 before=$SECONDS
-docker compose --progress quiet stop gateway reservation-worker expiry-worker
+docker compose --progress quiet stop gateway reservation-worker expiry-worker waitlist-worker
 [ $((SECONDS - before)) -le 5 ]
-for container in $(docker compose ps --all --quiet gateway reservation-worker expiry-worker migrator); do
+for container in $(docker compose ps --all --quiet gateway reservation-worker expiry-worker waitlist-worker migrator); do
   [ "$(docker inspect --format '{{.State.ExitCode}}' "$container")" = 0 ]
 done

@@ -59,7 +59,7 @@ export async function planSystem(options: SystemOptions): Promise<LocalSystem> {
     ...numbered("reservation-worker", options.workers).map((name) =>
       add({ name, main: mainOf("reservation-worker"), env: shared }),
     ),
-    add({ name: "expiry-worker", main: mainOf("expiry-worker"), env: shared }),
+    ...["expiry-worker", "waitlist-worker"].map((name) => add({ name, main: mainOf(name), env: shared })),
   ];
   const ports = await gatewayPorts(settings, options.gateways, onNote);
   const gateways = numbered("gateway", options.gateways).map((name, index) =>

@@ -25,6 +25,7 @@ const CONFIGS: Record<string, z.ZodType> = {
   gateway: GatewayConfig,
   migrator: MigratorConfig,
   "reservation-worker": ReservationWorkerConfig,
+  "waitlist-worker": StoresConfig,
 };
 
 describe("R6: the composed system", () => {

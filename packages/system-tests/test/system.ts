@@ -29,10 +29,12 @@ export interface System {
   readonly gateways: readonly Gateway[];
   readonly workers: readonly ServiceProcess[];
   readonly expiryWorkers: readonly ServiceProcess[];
+  readonly waitlistWorkers: readonly ServiceProcess[];
   /** Resolve when the new process is ready. */
   startGateway(): Promise<Gateway>;
   startWorker(): Promise<ServiceProcess>;
   startExpiryWorker(): Promise<ServiceProcess>;
+  startWaitlistWorker(): Promise<ServiceProcess>;
   /** Names of keys of this system that match, behind its prefix. */
   keysLike(pattern: string): Promise<string[]>;
   /** Removes all keys of this system: the Redis it knows was emptied. */
@@ -47,6 +49,7 @@ export interface SystemSize {
   /** Events that each worker drains side by side; its own default unless told otherwise. */
   readonly drainSlots?: number;
   readonly expiryWorkers?: number;
+  readonly waitlistWorkers?: number;
   /** Off unless told otherwise: a drill sends more than a user may. */
   readonly rateLimits?: "on" | "off";
 }
@@ -72,12 +75,18 @@ export async function startSystemOn(
   size: SystemSize,
   given?: TestRedis,
 ): Promise<System> {
-  const { gateways: gatewaysWanted = 1, workers: workersWanted = 1, expiryWorkers: expiryWanted = 0 } = size;
+  const {
+    gateways: gatewaysWanted = 1,
+    workers: workersWanted = 1,
+    expiryWorkers: expiryWanted = 0,
+    waitlistWorkers: waitlistWanted = 0,
+  } = size;
   const { url, prefix, redis, close: closeRedis } = given ?? (await openTestRedis());
   const env = { DATABASE_URL: database.url, REDIS_URL: url, REDIS_PREFIX: prefix, LOG_FORMAT: "text" };
   const gateways: Gateway[] = [];
   const workers: ServiceProcess[] = [];
   const expiryWorkers: ServiceProcess[] = [];
+  const waitlistWorkers: ServiceProcess[] = [];
   const running = new Set<ServiceProcess>();
   const started: ServiceProcess[] = [];
 
@@ -105,6 +114,7 @@ export async function startSystemOn(
     gateways,
     workers,
     expiryWorkers,
+    waitlistWorkers,
     get clients() {
       return gateways.map(({ client }) => client);
     },
@@ -129,6 +139,11 @@ export async function startSystemOn(
       expiryWorkers.push(worker);
       return worker;
     },
+    async startWaitlistWorker() {
+      const worker = await start("waitlist-worker");
+      waitlistWorkers.push(worker);
+      return worker;
+    },
     keysLike: (pattern) => keysLike(redis, `${prefix}:${pattern}`),
     loseRedis: () => removeKeys(redis, `${prefix}:*`),
     async close() {
@@ -143,6 +158,7 @@ export async function startSystemOn(
     ...Array.from({ length: gatewaysWanted }, system.startGateway),
     ...Array.from({ length: workersWanted }, system.startWorker),
     ...Array.from({ length: expiryWanted }, system.startExpiryWorker),
+    ...Array.from({ length: waitlistWanted }, system.startWaitlistWorker),
   ]);
   return system;
 }

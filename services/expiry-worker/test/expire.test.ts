@@ -122,7 +122,7 @@ test("a timer becomes one expire-due that carries its second, stamped in databas
   expect(command).toMatchObject({ type: "expire-due", eventId: event.id, userId: null, input: { dueAt } });
   expect(command?.at).toBeGreaterThanOrEqual(dueAt + SETTLE_GRACE_MS);
   expect(await crowd.activations.missing([event.id])).toEqual([]);
-  await until("it to be counted", () => counted(metrics, "holdfast_timers_rung_total"));
+  await until("it to be counted", async () => (await counted(metrics, "holdfast_timers_rung_total")) === 1);
   expect(await counted(metrics, "holdfast_timers_rung_total")).toBe(1);
   expect(await counted(metrics, "holdfast_timer_late_seconds_count")).toBe(1);
 });
@@ -169,7 +169,10 @@ test("a timer whose command cannot be sent is given up: the sweep finds what it 
     return (await redis.redis.exists(`${redis.prefix}:${DEADLINES}:expire-${event.id}-2`)) === 0;
   });
   expect(await redis.redis.get(`${redis.prefix}:{${event.id}}:wait`)).toBe("not a list");
-  await until("it to be counted", () => counted(metrics, "holdfast_timers_given_up_total"));
+  await until(
+    "it to be counted",
+    async () => (await counted(metrics, "holdfast_timers_given_up_total")) === 1,
+  );
   expect(await counted(metrics, "holdfast_timers_rung_total")).toBe(0);
 });
 

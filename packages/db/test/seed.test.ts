@@ -104,12 +104,35 @@ describe("the seed", () => {
     const other = await openTestDatabase();
     try {
       await seed(other.pool, { now });
-      const told = "SELECT id, name, venue, starts_at FROM events ORDER BY id";
-      expect((await other.pool.query(told)).rows).toEqual((await database.pool.query(told)).rows);
+      const told = [
+        "SELECT id, name, venue, starts_at FROM events ORDER BY id",
+        "SELECT id, slot_id, user_id, status, expires_at FROM reservations ORDER BY id",
+        "SELECT id, slot_id, user_id, status, seq, ended_at FROM waitlist_entries ORDER BY id",
+        "SELECT command_id, seq, type, status, finished_at FROM outcomes ORDER BY command_id",
+      ];
+      for (const sql of told) {
+        expect((await other.pool.query(sql)).rows).toEqual((await database.pool.query(sql)).rows);
+      }
     } finally {
       await other.close();
     }
   });
+});
+
+test.each(["2026-06-01T00:00:00.000Z", "2026-06-01T23:59:59.999Z"])("it may be seeded at %s", async (at) => {
+  const other = await openTestDatabase();
+  try {
+    const { events, scenarios } = await seed(other.pool, { now: new Date(at) });
+    expect([events, scenarios.length]).toEqual([100, 7]);
+    const { rows } = await other.pool.query<{ past: number; upcoming: number }>(
+      `SELECT count(*) FILTER (WHERE ends_at <= $1)::int AS past, count(*) FILTER (WHERE starts_at > $1)::int AS upcoming
+      FROM events`,
+      [at],
+    );
+    expect(rows).toEqual([{ past: 30, upcoming: 70 }]);
+  } finally {
+    await other.close();
+  }
 });
 
 test("1,500 buyers share one password hash and are no organizers", async () => {

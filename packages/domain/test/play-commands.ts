@@ -67,8 +67,9 @@ export function commandOf(world: World, read: Scenario, step: Step): AnyCommand 
       return { ...made("add-slot", input), ...from, type: "add-slot", input };
     }
     case "edit-slot": {
-      const { startsAt, endsAt, capacity } = action;
+      const { name, startsAt, endsAt, capacity } = action;
       const edits = {
+        name,
         startsAt: startsAt === undefined ? undefined : MIDNIGHT + startsAt,
         endsAt: endsAt === undefined ? undefined : MIDNIGHT + endsAt,
         capacity,

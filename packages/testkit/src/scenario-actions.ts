@@ -28,6 +28,7 @@ export type Action =
   | {
       readonly type: "edit-slot";
       readonly slot: string;
+      readonly name?: string;
       readonly startsAt?: ClockMs;
       readonly endsAt?: ClockMs;
       readonly capacity?: number;
@@ -97,6 +98,7 @@ const ACTIONS: readonly (readonly [pattern: string, Reader])[] = [
     `moves slot (${SLOT}) to (${TIME})-(${TIME})`,
     ([slot = "", from, to]) => ({ type: "edit-slot", slot, startsAt: clock(from), endsAt: clock(to) }),
   ],
+  [`renames slot (${SLOT}) to (${SLOT})`, ([slot = "", name = ""]) => ({ type: "edit-slot", slot, name })],
   [
     `resizes slot (${SLOT}) to (\\d+)`,
     ([slot = "", n]) => ({ type: "edit-slot", slot, capacity: Number(n) }),

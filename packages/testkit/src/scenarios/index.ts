@@ -1,7 +1,9 @@
 // Every scenario, by topic. Whoever can carry out what a scenario says may run them all.
 import type { ScenarioTexts } from "../scenario.ts";
 import { CANCEL } from "./cancel.ts";
+import { COOLDOWN } from "./cooldown.ts";
 import { DEADLINES } from "./deadlines.ts";
+import { ORGANIZER } from "./organizer.ts";
 import { OVERLAP } from "./overlap.ts";
 import { PROMOTION } from "./promotion.ts";
 import { PURCHASE } from "./purchase.ts";
@@ -13,7 +15,9 @@ export const SCENARIOS: Readonly<Record<string, ScenarioTexts>> = {
   purchase: PURCHASE,
   cancel: CANCEL,
   deadlines: DEADLINES,
+  cooldown: COOLDOWN,
   overlap: OVERLAP,
   waitlist: WAITLIST,
   promotion: PROMOTION,
+  organizer: ORGANIZER,
 };

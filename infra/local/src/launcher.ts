@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Control, openControl } from "./control.ts";
-import { prepareData, resetData, type SeedSummary } from "./data-reset.ts";
+import { prepareData, resetData } from "./data-reset.ts";
+import { frontTable } from "./front-table.ts";
 import { silentStores } from "./inspection.ts";
 import { AlreadyRunning, lockHolder } from "./lock.ts";
 import { messageOf } from "./message-of.ts";
@@ -17,7 +18,6 @@ import type { LocalSettings } from "./settings.ts";
 import { readState, updateState } from "./state.ts";
 import { openStores, prepareDataDir, type Stores, stopLeftoverStores } from "./stores.ts";
 import { type LocalSystem, planSystem } from "./system.ts";
-import { renderTable } from "./table.ts";
 
 /** The promise is 5 s from Ctrl-C to nothing; what is not gone by then is killed. */
 const STOP_MS = 4_700;
@@ -107,7 +107,7 @@ export async function launch({ settings, workers, gateways }: StartOptions): Pro
     await Promise.race([planned.start(), aborted(ending.signal)]);
     ending.signal.throwIfAborted();
     output.say(`ready after ${((performance.now() - begun) / 1_000).toFixed(1)} s`);
-    output.block(frontTable(planned.urls(), summary, dataDir));
+    output.block(frontTable({ urls: planned.urls(), summary, dataDir }));
     await aborted(ending.signal);
   } catch (error) {
     if (!ending.signal.aborted) {
@@ -212,23 +212,6 @@ export async function endEarlierStart(dataDir: string, launcherPid: number | und
   ended.push(...(await stopLeftoverStores(dataDir)));
   clearLauncherState(dataDir);
   return ended;
-}
-
-function frontTable(urls: string[], summary: SeedSummary, dataDir: string): string {
-  const [first = "", ...others] = urls;
-  const admin = summary.accounts.find(({ role }) => role === "admin");
-  return renderTable([
-    ["API", first],
-    ...others.map((url, index) => [`API ${index + 2}`, url]),
-    ["Docs", `${first}/docs`],
-    ["Queues", `${first}/ops/queues (${admin?.email ?? "for admins"})`],
-    [],
-    ["Accounts", "password", "role", ""],
-    ...summary.accounts.map(({ email, password, role, note }) => [email, password, role, note]),
-    [],
-    ["Data", dataDir],
-    ["Stop", "Ctrl-C, or: pnpm stop"],
-  ]);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -16,7 +16,7 @@ export const SEED_ACCOUNTS: readonly SeedAccount[] = [
     email: "busy@test.com",
     password: "password",
     role: "user",
-    note: "reservations and waitlist entries in every state",
+    note: "everything, in every state",
   },
   { email: "admin@test.com", password: "password", role: "admin", note: "may do everything" },
   { email: "organizer@test.com", password: "password", role: "organizer", note: "made these events" },

@@ -24,7 +24,7 @@ const readings: Announcement = {
 
 export const busyEverywhere: Scenario = {
   name: "busy",
-  look: "reservations and waitlist entries in every state; one offer lasts until this time tomorrow",
+  look: "reservations and waitlist entries in every state",
   where: { email: "busy@test.com" },
   announced: [readings],
   play({ now, busy, somebody, on }) {

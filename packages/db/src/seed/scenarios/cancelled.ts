@@ -17,7 +17,7 @@ const picnic: Announcement = {
 
 export const cancelled: Scenario = {
   name: "cancelled",
-  look: "an event to come that was cancelled: its reservations and waitlist entries ended with event-cancelled",
+  look: "to come, and cancelled: all that was reserved or waited has ended",
   where: picnic,
   announced: [picnic],
   play({ now, busy, somebody, on }) {

@@ -19,7 +19,7 @@ const recital: Announcement = {
 
 export const chain: Scenario = {
   name: "a chain",
-  look: "2 of 2 came back as it was seeded: offer, 30 s, lapsed, the next is asked; after 90 s anybody may have them",
+  look: "offers lapse after 30 s, the next are asked, until nobody is left",
   where: recital,
   announced: [recital],
   play({ now, somebody, on }) {

@@ -32,7 +32,7 @@ const elsewhere: Announcement = {
 
 export const fullHouse: Scenario = {
   name: "full house",
-  look: "40 of 40 sold, 30 wait in parties of 1 to 4, three of them parked: they overlap; one more: waitlist-full",
+  look: "sold out; 30 wait, three of them parked; one more: waitlist-full",
   where: concert,
   announced: [concert, elsewhere],
   play({ now, busy, somebody, on }) {

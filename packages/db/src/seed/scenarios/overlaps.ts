@@ -37,7 +37,7 @@ const studio: Announcement = {
 
 export const overlaps: Scenario = {
   name: "overlaps",
-  look: "has a free ticket; busy@test.com is refused (overlap), the one who waits is parked; the open studio allows it",
+  look: "its free ticket is neither for busy@test.com nor for who waits",
   where: late,
   announced: [early, late, studio],
   play({ now, busy, somebody, on }) {

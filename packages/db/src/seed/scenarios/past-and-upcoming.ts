@@ -14,7 +14,7 @@ const premiere: Announcement = {
 
 export const pastAndUpcoming: Scenario = {
   name: "past and upcoming",
-  look: "one of 30 that are over (70 are to come); who still waited was closed as it began",
+  look: "one of 30 that are over, with a waitlist; 70 are to come",
   where: premiere,
   announced: [premiere],
   play({ somebody, on }) {

@@ -24,7 +24,7 @@ const menu: Announcement = {
 
 export const severalSittings: Scenario = {
   name: "several sittings",
-  look: "one whose waitlist has closed, one with 12 tickets, one with the last, one full, where 5 wait",
+  look: "waitlist closed; 12 tickets; the last ticket; full, and 5 wait",
   where: menu,
   announced: [menu],
   play({ now, somebody, on }) {

@@ -62,7 +62,7 @@ export function openPromotions(redis: Redis, prefix: string): Promotions {
 /** Timers of one name ring as one; the slot's own is that of the next look from the head of its line. */
 function nameOf({ slotId, at, from, recheck }: PromotionTimer, isLater: boolean): string {
   const parts: string[] = [slotId];
-  if (from !== null) parts.push(`after-${from.after}`);
+  if (from !== null) parts.push(`after-${from.after}-since-${from.since}`);
   if (recheck.length > 0) parts.push(`again-${digestOf(recheck)}`);
   if (isLater) parts.push(`at-${at / 1000}`);
   return parts.join("-");

@@ -141,6 +141,7 @@ test("a look that goes on, and parked entries to look at again, are not swallowe
     plain,
     { from: { after: 128, since }, recheck: [] },
     { from: { after: 128, since }, recheck: [] },
+    { from: { after: 128, since: since + 1 }, recheck: [] }, // of a newer look: the older one gives way to it
     { from: { after: 256, since }, recheck: [] },
     { from: null, recheck: ann },
     { from: null, recheck: ann.toReversed() },
@@ -152,6 +153,7 @@ test("a look that goes on, and parked entries to look at again, are not swallowe
     [0, 0],
     [0, 1],
     [0, 2],
+    [128, 0],
     [128, 0],
     [256, 0],
   ]);

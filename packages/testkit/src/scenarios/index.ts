@@ -7,6 +7,7 @@ import { ORGANIZER } from "./organizer.ts";
 import { OVERLAP } from "./overlap.ts";
 import { PROMOTION } from "./promotion.ts";
 import { PURCHASE } from "./purchase.ts";
+import { RACES } from "./races.ts";
 import { RESERVE } from "./reserve.ts";
 import { WAITLIST } from "./waitlist.ts";
 
@@ -20,4 +21,5 @@ export const SCENARIOS: Readonly<Record<string, ScenarioTexts>> = {
   waitlist: WAITLIST,
   promotion: PROMOTION,
   organizer: ORGANIZER,
+  races: RACES,
 };

@@ -10,7 +10,7 @@ import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
 let system: System;
 
 beforeAll(async () => {
-  system = await startSystem({ expiryWorkers: 1 });
+  system = await startSystem({ expiryWorkers: 1, waitlistWorkers: 1 });
 }, START_TIMEOUT_MS);
 afterAll(() => system.close(), START_TIMEOUT_MS);
 
@@ -50,7 +50,8 @@ test("every metric is in the table of docs/operations.md as it is told, and none
   const [gateway] = system.gateways;
   const [worker] = system.workers;
   const [expiry] = system.expiryWorkers;
-  if (!(gateway && worker && expiry)) throw new Error("one of each was asked for");
+  const [waitlist] = system.waitlistWorkers;
+  if (!(gateway && worker && expiry && waitlist)) throw new Error("one of each was asked for");
   const { reservePath } = await createEvent(system.pool, { capacity: 1 });
   const people = await createPeople(system.pool, 2);
   const held = await Promise.all(people.map(({ token }) => gateway.client.post(reservePath, { token })));
@@ -70,6 +71,7 @@ test("every metric is in the table of docs/operations.md as it is told, and none
     gateway: await scrape(gateway.process.metricsUrl),
     "reservation-worker": await scrape(worker.metricsUrl),
     "expiry-worker": await scrape(expiry.metricsUrl),
+    "waitlist-worker": await scrape(waitlist.metricsUrl),
   };
   const all = Object.entries(texts).flatMap(([service, text]) => told(service, text));
   expect((await documented()).toSorted()).toEqual(all.toSorted());

@@ -83,6 +83,13 @@ async function eventIds(url: string): Promise<string[]> {
   return data.map(({ id }) => id);
 }
 
+/** The lines of the table that names them. */
+function scenarios({ output }: Started): string[] {
+  const [, , ...lines] = output.slice(output.findIndex((line) => line.includes("Scenarios")));
+  const end = lines.findIndex((line) => line.startsWith("└"));
+  return lines.slice(0, end);
+}
+
 /** Sends Ctrl-C to the whole process group, as a terminal does, and waits for the end. Returns how long it took. */
 async function interrupt({ child }: Started): Promise<number> {
   const ended = once(child, "exit");
@@ -100,6 +107,7 @@ test("F1 one command starts everything, Ctrl-C ends it within 5 s and leaves not
   expect((await fetch(`${first.url}/readyz`)).status).toBe(200);
   const seeded = await eventIds(first.url);
   expect(seeded.length).toBeGreaterThan(0);
+  expect(scenarios(first)).toHaveLength(7);
   const { services } = readState(dataDir);
   expect(services.map(({ name, status }) => `${name} ${status}`)).toEqual([
     "reservation-worker ready",
@@ -118,6 +126,7 @@ test("F1 one command starts everything, Ctrl-C ends it within 5 s and leaves not
 
   const second = await start(dataDir);
   expect(await eventIds(second.url)).toEqual(seeded);
+  expect(scenarios(second)).toEqual(scenarios(first));
   await interrupt(second);
 });
 

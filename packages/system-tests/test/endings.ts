@@ -1,6 +1,6 @@
 // How a command ended, as its sender learns it: from the answer itself, or by following a 202 to its end.
 
-import { Problem, Reservation } from "@holdfast/contracts";
+import { type Command, Problem, Reservation } from "@holdfast/contracts";
 import type { CommandId } from "@holdfast/domain";
 import { type Answer, type Client, commandOf, followCommand } from "@holdfast/load";
 
@@ -26,7 +26,7 @@ export async function endingOf(client: Pick<Client, "get">, token: string, answe
   if (commandId === null) throw new Error(`no command: ${answer.status} ${JSON.stringify(answer.body)}`);
   if (answer.status === 202) {
     const { status, result, problem } = await followCommand(client, token, commandId, STUCK_MS);
-    return { commandId, status, reservation: result, problem, answer };
+    return { commandId, status, reservation: reservationIn(result), problem, answer };
   }
   if (answer.status === 200 || answer.status === 201) {
     return {
@@ -40,3 +40,7 @@ export async function endingOf(client: Pick<Client, "get">, token: string, answe
   if (answer.status >= 500) throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`);
   return { commandId, status: "rejected", reservation: null, problem: Problem.parse(answer.body), answer };
 }
+
+/** What a command made, when that is a reservation. */
+export const reservationIn = (result: Command["result"]): Reservation | null =>
+  result?.object === "reservation" ? result : null;

@@ -5,7 +5,7 @@ import type { CommandId, EventId, Outcome, UserId } from "@holdfast/domain";
 import { type Client, readCommand } from "@holdfast/load";
 import type pg from "pg";
 import { inParallel, tally } from "./crowd.ts";
-import { type Ending, wordOf } from "./endings.ts";
+import { type Ending, reservationIn, wordOf } from "./endings.ts";
 
 const READS_AT_ONCE = 64;
 
@@ -94,8 +94,12 @@ function saysTheSame({ status, reservation, problem }: Ending, outcome: Outcome)
   }
 }
 
-const isTold = (ending: Ending, told: Command): boolean =>
-  told.status === ending.status &&
-  told.result?.id === ending.reservation?.id &&
-  told.result?.status === ending.reservation?.status &&
-  told.problem?.code === ending.problem?.code;
+function isTold(ending: Ending, told: Command): boolean {
+  const reservation = reservationIn(told.result);
+  return (
+    told.status === ending.status &&
+    reservation?.id === ending.reservation?.id &&
+    reservation?.status === ending.reservation?.status &&
+    told.problem?.code === ending.problem?.code
+  );
+}

@@ -43,9 +43,9 @@ ALTER TABLE "slots" ADD COLUMN "collecting_until" timestamp (3) with time zone;-
 ALTER TABLE "slots" ADD COLUMN "promote_at" timestamp (3) with time zone;--> statement-breakpoint
 CREATE UNIQUE INDEX "waitlist_entries_slot_seq_key" ON "waitlist_entries" USING btree ("slot_id","seq");--> statement-breakpoint
 CREATE UNIQUE INDEX "waitlist_entries_one_live_key" ON "waitlist_entries" USING btree ("user_id","slot_id") WHERE status IN ('waiting', 'offered');--> statement-breakpoint
-CREATE INDEX "waitlist_entries_turn_idx" ON "waitlist_entries" USING btree ("slot_id","seq") WHERE status = 'waiting' AND recheck_at IS NULL;--> statement-breakpoint
 CREATE INDEX "waitlist_entries_place_idx" ON "waitlist_entries" USING btree ("slot_id","seq") WHERE status = 'waiting';--> statement-breakpoint
 CREATE INDEX "waitlist_entries_size_idx" ON "waitlist_entries" USING btree ("slot_id","quantity") WHERE status = 'waiting';--> statement-breakpoint
+CREATE INDEX "waitlist_entries_turn_idx" ON "waitlist_entries" USING btree ("slot_id","seq") WHERE status = 'waiting' AND recheck_at IS NULL;--> statement-breakpoint
 CREATE INDEX "waitlist_entries_recheck_idx" ON "waitlist_entries" USING btree ("recheck_at") WHERE recheck_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "waitlist_entries_parked_idx" ON "waitlist_entries" USING btree ("user_id") WHERE recheck_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "waitlist_entries_user_id_idx" ON "waitlist_entries" USING btree ("user_id","created_at","id");--> statement-breakpoint

@@ -44,14 +44,16 @@ const LOAD_LINES = statement(
     (SELECT * FROM waitlist_entries WHERE slot_id = asked.slot_id AND status = 'waiting' AND recheck_at IS NULL
       AND seq > asked.after ORDER BY seq LIMIT $3)
     UNION ALL
-    (SELECT * FROM waitlist_entries WHERE id = ANY ($4::text[]) AND slot_id = asked.slot_id AND status = 'waiting'
-      AND recheck_at IS NOT NULL)
+    (SELECT w.* FROM unnest($4::text[]) AS parked(id)
+      CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE id = parked.id OFFSET 0) w
+      WHERE w.slot_id = asked.slot_id AND w.status = 'waiting' AND w.recheck_at IS NOT NULL)
   ) e`,
 );
 
 const LOAD_ENTRIES = statement(
   "load-entries",
-  `SELECT ${ENTRY_COLUMNS} FROM waitlist_entries e WHERE e.id = ANY ($2::text[]) AND e.event_id = $1`,
+  `SELECT ${ENTRY_COLUMNS} FROM unnest($2::text[]) AS asked(id)
+  CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE id = asked.id OFFSET 0) e WHERE e.event_id = $1`,
 );
 
 const LOAD_LIVE_ENTRIES = statement(
@@ -62,12 +64,15 @@ const LOAD_LIVE_ENTRIES = statement(
   ) e WHERE e.event_id = $1`,
 );
 
-/** $1 event · $2, $3 behind this reservation · $4 how many */
+/**
+ * NOT IN, for it implies no partial index: of few reservations the active ones of all users look cheapest to read.
+ * $1 event · $2, $3 behind this reservation · $4 how many
+ */
 const LOAD_LEFT_RESERVATIONS = (columns: string) =>
   statement(
     "load-left-reservations",
     `SELECT ${columns} FROM reservations r
-    WHERE r.event_id = $1 AND (r.created_at, r.id) > (${time("$2::float8")}, $3) AND r.status IN ('held', 'purchased')
+    WHERE r.event_id = $1 AND (r.created_at, r.id) > (${time("$2::float8")}, $3) AND r.status NOT IN ('expired', 'cancelled')
       AND EXISTS (SELECT FROM events WHERE id = $1 AND cancelled_at IS NOT NULL)
     ORDER BY r.created_at, r.id LIMIT $4`,
   );
@@ -78,7 +83,8 @@ const LOAD_LEFT_ENTRIES = statement(
   FROM (
     SELECT s.*, v.cancelled_at IS NOT NULL
       OR clock_timestamp() >= s.starts_at - (v.waitlist ->> 'closesBeforeSeconds')::int * interval '1 second' AS closed
-    FROM events v JOIN slots s ON s.event_id = v.id WHERE v.id = $1 AND s.waiting > 0
+    FROM events v CROSS JOIN LATERAL (SELECT * FROM slots WHERE event_id = v.id OFFSET 0) s
+    WHERE v.id = $1 AND s.waiting > 0
   ) s
   CROSS JOIN LATERAL (
     (SELECT * FROM waitlist_entries WHERE s.closed AND slot_id = s.id AND status = 'waiting' LIMIT $2)
@@ -119,7 +125,7 @@ const INSERT_ENTRIES = statement(
     FROM (
       SELECT slot_id, sum(waiting)::int AS waiting, sum(parked)::int AS parked, max(seq) AS last_seq
       FROM written GROUP BY slot_id
-    ) d WHERE s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
+    ) d WHERE s.event_id = $1 AND s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
   ), stretched AS (
     INSERT INTO waitlist_stretches AS st (slot_id, stretch, waiting)
     SELECT slot_id, ${STRETCH}, sum(waiting)::int FROM written GROUP BY slot_id, ${STRETCH}
@@ -144,7 +150,7 @@ const UPDATE_ENTRIES = statement(
     UPDATE slots s SET waiting = s.waiting + d.waiting, parked = s.parked + d.parked, inventory = s.inventory + 1
     FROM (
       SELECT slot_id, sum(waiting)::int AS waiting, sum(parked)::int AS parked FROM written GROUP BY slot_id
-    ) d WHERE s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
+    ) d WHERE s.event_id = $9 AND s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
   ), stretched AS (
     UPDATE waitlist_stretches st SET waiting = st.waiting + d.waiting
     FROM (

@@ -204,7 +204,8 @@ const LOAD_EXPIRIES = statement(
 /** Whose these reservations are: organizers and admins may end what is others'. */
 const FIND_OWNERS = statement(
   "find-owners",
-  "SELECT DISTINCT user_id FROM reservations WHERE id = ANY ($1::text[])",
+  `SELECT r.user_id FROM unnest($1::text[]) AS asked(id)
+  CROSS JOIN LATERAL (SELECT user_id FROM reservations WHERE id = asked.id OFFSET 0) r`,
 );
 
 const LOAD_RESERVATIONS = statement(
@@ -233,10 +234,10 @@ const LOAD_RELEASES = statement(
 );
 
 /** Counters move by what was written, and what was written is what was decided, or nothing commits. */
-const moveCounters = (expected: string, more = ""): string => `moved AS (
+const moveCounters = (eventId: string, expected: string, more = ""): string => `moved AS (
     UPDATE slots s SET held = s.held + d.held, purchased = s.purchased + d.purchased, inventory = s.inventory + 1${more}
     FROM (SELECT slot_id, sum(held)::int AS held, sum(purchased)::int AS purchased FROM written GROUP BY slot_id) d
-    WHERE s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
+    WHERE s.event_id = ${eventId} AND s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
   ) SELECT expect_rows(count(*), cardinality(${expected})) FROM written`;
 
 const tickets = (row: string, status: string): string =>
@@ -257,7 +258,7 @@ const UPDATE_RESERVATIONS = statement(
     RETURNING new.slot_id,
       ${tickets("new", "held")} - ${tickets("old", "held")} AS held,
       ${tickets("new", "purchased")} - ${tickets("old", "purchased")} AS purchased
-  ), ${moveCounters("$1::text[]")}`,
+  ), ${moveCounters("$9", "$1::text[]")}`,
 );
 
 const INSERT_RESERVATIONS = statement(
@@ -274,7 +275,7 @@ const INSERT_RESERVATIONS = statement(
         ended_at, end_reason)
     JOIN slots s ON s.id = u.slot_id AND s.id = ANY ($4::text[]) AND s.event_id = $1
     RETURNING slot_id, ${tickets("r", "held")} AS held, ${tickets("r", "purchased")} AS purchased
-  ), ${moveCounters("$3::text[]", ", used = true")}`,
+  ), ${moveCounters("$1", "$3::text[]", ", used = true")}`,
 );
 
 const INSERT_OUTCOMES = statement(

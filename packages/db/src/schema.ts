@@ -282,12 +282,12 @@ export const waitlistEntries = pgTable(
     uniqueIndex("waitlist_entries_one_live_key")
       .on(t.userId, t.slotId)
       .where(sql`status IN ('waiting', 'offered')`), // also: the live entries of a user
-    // Who is asked next.
+    index("waitlist_entries_place_idx").on(t.slotId, t.seq).where(sql`status = 'waiting'`), // a place in the line
+    index("waitlist_entries_size_idx").on(t.slotId, t.quantity).where(sql`status = 'waiting'`), // larger than the slot
+    // Who is asked next. Made after those above: where tables are so small that each looks as good, the newest is taken.
     index("waitlist_entries_turn_idx")
       .on(t.slotId, t.seq)
       .where(sql`status = 'waiting' AND recheck_at IS NULL`),
-    index("waitlist_entries_place_idx").on(t.slotId, t.seq).where(sql`status = 'waiting'`), // a place in the line
-    index("waitlist_entries_size_idx").on(t.slotId, t.quantity).where(sql`status = 'waiting'`), // larger than the slot
     index("waitlist_entries_recheck_idx").on(t.recheckAt).where(sql`recheck_at IS NOT NULL`), // the sweep
     index("waitlist_entries_parked_idx").on(t.userId).where(sql`recheck_at IS NOT NULL`), // something of theirs changed
     index("waitlist_entries_user_id_idx").on(t.userId, t.createdAt, t.id), // a user's own list

@@ -1,15 +1,30 @@
 // The hot statements: their text is looked at when it changes, and their plans go by index whatever the tables hold.
-import { type AnyCommand, applyBatch, reservationIdOf } from "@holdfast/domain";
-import type pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { newId } from "../../runtime/src/index.ts";
 import {
+  type AnyCommand,
+  applyBatch,
+  reservationIdOf,
+  type UserId,
+  waitlistEntryIdOf,
+} from "@holdfast/domain";
+import type pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  addSlot,
+  cancel,
+  cancelEvent,
   createEvent,
   createUsers,
+  editEvent,
+  joinWaitlist,
+  leaveWaitlist,
   openTestDatabase,
+  promote,
   purchase,
+  removeSlot,
   reserve,
+  setCapacity,
   type TestDatabase,
+  windDown,
 } from "../../testkit/src/index.ts";
 import { type LaneClaim, loadBatch, writeBatch } from "../src/inventory.ts";
 import { openBatchPool } from "../src/pool.ts";
@@ -28,11 +43,11 @@ afterAll(async () => {
   await database.close();
 });
 
-/** Runs a batch that needs every statement, and keeps what was sent. */
+/** Runs batches that need every statement, and keeps what was sent. */
 async function recordStatements(): Promise<Map<string, string>> {
   const sent = new Map<string, string>();
-  const event = await createEvent(database.pool);
-  const [ann = newId("user"), bob = newId("user")] = await createUsers(database.pool, 2);
+  const event = await createEvent(database.pool, { capacities: [1, 1], waitlist: {} });
+  const [ann, bob, cid] = (await createUsers(database.pool, 3)) as [UserId, UserId, UserId];
   const client = await batches.connect();
   const tx = new Proxy(client, {
     get: (target, name) => {
@@ -61,9 +76,29 @@ async function recordStatements(): Promise<Map<string, string>> {
     return loaded.lane.fence;
   };
   try {
-    const hold = reserve(event.id, ann, { key: "k" });
-    const fence = await run([hold], { owner: "test", after: 0 });
-    await run([purchase(event.id, ann, reservationIdOf(hold.id)), reserve(event.id, bob)], { fence });
+    const by = event.organizerId;
+    const { slotId } = event;
+    const hold = reserve(event.id, ann, { key: "k", slotId });
+    const waits = joinWaitlist(event.id, bob, slotId);
+    const also = joinWaitlist(event.id, cid, slotId);
+    const fence = await run([hold, waits, also], { owner: "test", after: 0 });
+    await run([purchase(event.id, ann, reservationIdOf(hold.id)), reserve(event.id, bob, { slotId })], {
+      fence,
+    });
+    await run(
+      [
+        leaveWaitlist(event.id, cid, waitlistEntryIdOf(also.id)),
+        cancel(event.id, by, reservationIdOf(hold.id), { role: "organizer" }),
+        promote(event.id, slotId),
+        editEvent(event.id, by, { name: "Another" }),
+        addSlot(event.id, by),
+        setCapacity(event.id, by, slotId, 2),
+        removeSlot(event.id, by, event.slots[1]?.id ?? slotId),
+        cancelEvent(event.id, by),
+      ],
+      { fence },
+    );
+    await run([windDown(event.id)], { fence });
   } finally {
     client.release();
   }
@@ -73,13 +108,26 @@ async function recordStatements(): Promise<Map<string, string>> {
 test("the statements of a batch are these", () => {
   expect([...statements.keys()].sort()).toEqual([
     "delete-accepted",
+    "delete-slots",
+    "end-wind-down",
+    "find-owners",
+    "find-parked",
     "find-strangers",
     "hold-lane",
+    "insert-entries",
     "insert-outcomes",
     "insert-reservations",
+    "insert-slots",
     "load-claims",
+    "load-details",
+    "load-entries",
     "load-event",
+    "load-expiries",
     "load-keys",
+    "load-left-entries",
+    "load-left-reservations",
+    "load-lines",
+    "load-live-entries",
     "load-outcomes",
     "load-releases",
     "load-reservations",
@@ -88,7 +136,11 @@ test("the statements of a batch are these", () => {
     "lock-users-and-load-due",
     "move-lane",
     "take-lane",
+    "update-entries",
+    "update-event",
+    "update-lines",
     "update-reservations",
+    "update-slots",
   ]);
 });
 
@@ -150,13 +202,38 @@ async function wholeTables(): Promise<string[]> {
   return found;
 }
 
-test("plans made while the tables were empty, and never analysed, go by index (F9)", async () => {
+/** By which indexes statements may find entries: partial ones, that ended entries are not in, but for what is named. */
+const ENTRIES_BY = {
+  "find-parked": ["waitlist_entries_parked_idx"],
+  "load-entries": ["waitlist_entries_pkey"],
+  "load-left-entries": ["waitlist_entries_place_idx", "waitlist_entries_size_idx"],
+  "load-lines": ["waitlist_entries_pkey", "waitlist_entries_turn_idx"],
+  "load-live-entries": ["waitlist_entries_one_live_key"],
+  "update-entries": ["waitlist_entries_pkey"],
+};
+
+/** Statements that find entries by other indexes: by those that ended ones are in, or such as may not be had now. */
+async function detours(): Promise<string[]> {
+  return [...(await plans())].flatMap(([name, nodes]) => {
+    const allowed: readonly string[] = Object.entries(ENTRIES_BY).find(([key]) => key === name)?.[1] ?? [];
+    return nodes.flatMap(({ "Index Name": index = "" }) =>
+      !index.startsWith("waitlist_entries") || allowed.includes(index) ? [] : [`${name}: ${index}`],
+    );
+  });
+}
+
+async function expectByIndex(): Promise<void> {
   expect(await wholeTables()).toEqual([]);
+  expect(await detours()).toEqual([]);
+}
+
+test("plans made while the tables were empty, and never analysed, go by index (F9)", async () => {
+  await expectByIndex();
 });
 
 test("plans made while the tables were known to be tiny go by index: they are kept while the tables grow (F9)", async () => {
   await database.pool.query("VACUUM ANALYZE");
-  expect(await wholeTables()).toEqual([]);
+  await expectByIndex();
 });
 
 test("plans go by index when the tables are full and known to be (F9)", async () => {
@@ -179,7 +256,7 @@ test("plans go by index when the tables are full and known to be (F9)", async ()
     FROM generate_series(1, 300) n, (SELECT id FROM users LIMIT 1) u`,
   );
   await database.pool.query("VACUUM ANALYZE");
-  expect(await wholeTables()).toEqual([]);
+  await expectByIndex();
 });
 
 test("plans go by index when one slot is known to have all holds (F9)", async () => {
@@ -192,5 +269,60 @@ test("plans go by index when one slot is known to have all holds (F9)", async ()
     FROM generate_series(1, 20000) n`,
   );
   await database.pool.query("VACUUM ANALYZE");
-  expect(await wholeTables()).toEqual([]);
+  await expectByIndex();
 });
+
+describe("a line of which nearly all have ended, and of the others nearly all are parked", () => {
+  const SLOT = "slt_evt_2";
+
+  beforeAll(async () => {
+    await database.pool.query("ALTER TABLE waitlist_entries SET (autovacuum_enabled = false)");
+    await database.pool.query(
+      `INSERT INTO waitlist_entries (id, event_id, slot_id, user_id, quantity, status, seq, created_at, ended_at, end_reason,
+        recheck_at)
+      SELECT 'wle_' || n, 'evt_2', $1, 'usr_' || n, 1, w.status, n, now(),
+        CASE WHEN w.status = 'left' THEN now() END, CASE WHEN w.status = 'left' THEN 'user' END,
+        CASE WHEN w.status = 'waiting' AND n % 100 <> 0 THEN now() END
+      FROM generate_series(1, 100000) n, LATERAL (SELECT CASE WHEN n % 10 = 0 THEN 'waiting' ELSE 'left' END) w(status)`,
+      [SLOT],
+    );
+  });
+
+  /** How many entries a look from the head reads, of which it gives back how many. */
+  async function lookAt(): Promise<{ read: number; given: number }> {
+    const client = await batches.connect();
+    try {
+      const { rows } = await client.query<{ "QUERY PLAN": { Plan: ActualPlan }[] }>(
+        `EXPLAIN (ANALYZE, FORMAT JSON) ${statements.get("load-lines")}`,
+        [[SLOT], [0], 128, []],
+      );
+      const plan = rows[0]?.["QUERY PLAN"][0]?.Plan;
+      if (plan === undefined) throw new Error("nothing is explained");
+      const scans = actualNodesOf(plan).filter((node) => node["Relation Name"] === "waitlist_entries");
+      const read = scans.map((node) => node["Actual Rows"] + (node["Rows Removed by Filter"] ?? 0));
+      return { read: read.reduce((sum, each) => sum + each, 0), given: plan["Actual Rows"] };
+    } finally {
+      client.release();
+    }
+  }
+
+  test.each(["never analysed", "analysed", "vacuumed"])(
+    "is looked at by its eligible ones alone: %s",
+    async (how) => {
+      if (how === "analysed") await database.pool.query("ANALYZE waitlist_entries");
+      if (how === "vacuumed") await database.pool.query("VACUUM ANALYZE");
+      await expectByIndex();
+      expect(await lookAt()).toEqual({ read: 129, given: 129 });
+    },
+  );
+});
+
+interface ActualPlan extends Plan {
+  "Actual Rows": number;
+  "Rows Removed by Filter"?: number;
+  Plans?: ActualPlan[];
+}
+const actualNodesOf = (plan: ActualPlan): ActualPlan[] => [
+  plan,
+  ...(plan.Plans ?? []).flatMap(actualNodesOf),
+];

@@ -4,8 +4,8 @@ import type { EventId, SlotId } from "@holdfast/domain";
 import type { Redis } from "ioredis";
 import { underWayKey } from "./names.ts";
 
-/** Milliseconds for which a piece is awaited before what it belongs to counts as lost. */
-export const PIECE_MS = 2_500;
+/** Milliseconds for which a piece is awaited before what it belongs to counts as lost; less than a sweep's pause. */
+export const PIECE_MS = 1_900;
 
 export interface UnderWay {
   note(what: EventId | SlotId): Promise<void>;

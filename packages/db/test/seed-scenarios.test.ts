@@ -249,3 +249,11 @@ describe("past and upcoming", () => {
     expect(line[1]?.endedAt).toBe(event.startsAt + 1_000);
   });
 });
+
+test("an event that has another name by now is no scenario", async () => {
+  await database.pool.query("UPDATE events SET name = 'Something else' WHERE id = $1", [
+    scenario("full house").where,
+  ]);
+  const { scenarios } = await seed(database.pool, { now });
+  expect(scenarios).toEqual(summary.scenarios.slice(1));
+});

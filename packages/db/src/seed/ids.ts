@@ -16,6 +16,8 @@ export function seedId<Kind extends IdKind>(kind: Kind, n: number, at: EpochMs, 
   return encodeId(kind, bytes);
 }
 
-/** The part of such an id that is always the same: time takes the first characters. */
-export const seedTail = (id: string): string => id.slice(-TAIL_LENGTH);
+/** Characters of an id that tell no time. */
 const TAIL_LENGTH = 16;
+
+/** The part of such an id that is always the same. */
+export const seedTail = (id: string): string => id.slice(-TAIL_LENGTH);

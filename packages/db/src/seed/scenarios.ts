@@ -68,17 +68,20 @@ export function playScenarios({ busy, cast, ...staging }: Play): Stage[] {
   return stages;
 }
 
-/** Where they are in this database. Those of which the event is not there are left out. */
+/**
+ * Where they are in this database. Left out are those of which the event is not there, or is another by now: an
+ * earlier version may have seeded it.
+ */
 export async function findScenarios(db: Queryable): Promise<SeedScenario[]> {
-  const tails = SCENARIOS.flatMap(({ where }) => ("n" in where ? [tailOf(where)] : []));
-  const { rows } = await db.query<{ id: EventId }>(
-    "SELECT id FROM events WHERE right(id, length(($1::text[])[1])) = ANY ($1::text[])",
-    [tails],
+  const announced = SCENARIOS.flatMap(({ where }) => ("n" in where ? [where] : []));
+  const { rows } = await db.query<{ id: EventId; name: string }>(
+    "SELECT id, name FROM events WHERE right(id, length(($1::text[])[1])) = ANY ($1::text[])",
+    [announced.map(tailOf)],
   );
-  const ids = new Map(rows.map(({ id }) => [seedTail(id), id]));
   return SCENARIOS.flatMap(({ name, where, look }) => {
-    const found = "n" in where ? ids.get(tailOf(where)) : where.email;
-    return found === undefined ? [] : [{ name, where: found, look }];
+    if ("email" in where) return [{ name, where: where.email, look }];
+    const found = rows.find((row) => seedTail(row.id) === tailOf(where) && row.name === where.name);
+    return found === undefined ? [] : [{ name, where: found.id, look }];
   });
 }
 

@@ -13,15 +13,11 @@ import {
   type EpochMs,
   type EventDetails,
   type EventTerms,
-  type EventView,
   expireDue,
   type FollowUp,
   isActive,
-  isKnown,
   isParked,
   isUnpaidExpiry,
-  type LoadedLeftovers,
-  type LoadedLine,
   type Outcome,
   promote,
   type Reservation,
@@ -30,18 +26,15 @@ import {
   type SlotId,
   type Succeeded,
   type UserId,
-  type WaitlistEntry,
-  waitlistClosesAt,
   windDown,
 } from "@holdfast/domain";
 import type { NewEvent } from "../events.ts";
 import type { Ended, History } from "./history.ts";
-import { DAY_MS, seedId, seedTail } from "./ids.ts";
+import { seedId, seedTail } from "./ids.ts";
+import { closing, detailsOf, leftoversOf, linesOf, termsOf, unsold } from "./loaded.ts";
 
 /** Milliseconds after a hold can be settled in which it is, and in which a follow-up comes to its event. */
 const PROMPT_MS = 150;
-/** An event is announced so long before its start, and before the seeding. */
-const ANNOUNCED_BEFORE_MS = 60 * DAY_MS;
 
 /** What somebody asks for, without who and when. */
 type Asked = { [C in Command as C["type"]]: Pick<C, "type" | "input"> }[Command["type"]];
@@ -109,7 +102,7 @@ interface Timer {
 type OfUsers = Pick<Batch["state"], "claims" | "expiries">;
 
 function openStage(event: NewEvent, now: EpochMs, ofUsers: (at: EpochMs) => OfUsers): Stage {
-  const slots = new Map(event.slots.map((slot): [SlotId, Slot] => [slot.id, { ...slot, ...UNTOUCHED }]));
+  const slots = new Map(event.slots.map((slot): [SlotId, Slot] => [slot.id, unsold(slot)]));
   const state: Omit<Batch["state"], "lines" | "leftovers"> = {
     terms: termsOf(event),
     details: detailsOf(event, now),
@@ -225,70 +218,6 @@ function openStage(event: NewEvent, now: EpochMs, ofUsers: (at: EpochMs) => OfUs
       }
       if (closing(state, at).length > 0) apply(windDown(nextId(at), event.id, { at, after: null }));
     },
-  };
-}
-
-const UNTOUCHED = {
-  held: 0,
-  purchased: 0,
-  used: false,
-  waiting: 0,
-  parked: 0,
-  lastSeq: 0,
-  passers: [],
-  collecting: null,
-  promoteAt: null,
-} as const satisfies Partial<Slot>;
-
-function termsOf({
-  name: _name,
-  description: _description,
-  venue: _venue,
-  slots: _slots,
-  ...terms
-}: NewEvent) {
-  return { ...terms, cancelledAt: null, salesClosed: false };
-}
-
-/** When the event was announced. */
-export const announcedAt = ({ slots }: Pick<NewEvent, "slots">, now: EpochMs): EpochMs =>
-  Math.min(now, ...slots.map(({ startsAt }) => startsAt)) - ANNOUNCED_BEFORE_MS;
-
-function detailsOf(event: NewEvent, now: EpochMs): EventDetails {
-  const { name, description, venue } = event;
-  const createdAt = announcedAt(event, now);
-  return { name, description, venue, version: 1, createdAt, updatedAt: createdAt };
-}
-
-type Rows = Pick<EventView, "terms" | "slots" | "reservations" | "entries">;
-
-const waiting = ({ entries }: Rows): WaitlistEntry[] =>
-  [...entries.values()].filter(({ status }) => status === "waiting");
-
-/** The whole line of the slot that is promoted. */
-function linesOf(state: Rows, command: AnyCommand): Map<SlotId, LoadedLine> {
-  if (!isKnown(command) || command.type !== "promote") return new Map();
-  const { slotId } = command.input;
-  const entries = new Set(waiting(state).flatMap((entry) => (entry.slotId === slotId ? [entry.id] : [])));
-  const lastSeq = state.slots.get(slotId)?.lastSeq ?? 0;
-  return new Map([[slotId, { entries, upTo: Number.POSITIVE_INFINITY, lastSeq }]]);
-}
-
-/** Entries that can come to nothing any more. */
-const closing = (state: Rows, at: EpochMs): WaitlistEntry[] =>
-  waiting(state).filter(({ slotId, quantity }) => {
-    const slot = state.slots.get(slotId);
-    if (state.terms.cancelledAt !== null) return true;
-    return slot !== undefined && (at >= waitlistClosesAt(state.terms, slot) || quantity > slot.capacity);
-  });
-
-function leftoversOf(state: Rows, at: EpochMs): LoadedLeftovers {
-  const active = [...state.reservations.values()].filter(({ status }) => isActive(status));
-  const left = state.terms.cancelledAt === null ? [] : active;
-  return {
-    reservations: left.map(({ id }) => id),
-    entries: closing(state, at).map(({ id }) => id),
-    next: null,
   };
 }
 

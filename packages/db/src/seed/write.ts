@@ -5,8 +5,9 @@ import type pg from "pg";
 import { insertEvent, type NewEvent } from "../events.ts";
 import { insertEntries } from "../inventory-waitlist.ts";
 import type { Ended, History } from "./history.ts";
+import { announcedAt } from "./loaded.ts";
 import type { SeedUser } from "./people.ts";
-import { announcedAt, type Stage } from "./stage.ts";
+import type { Stage } from "./stage.ts";
 
 export interface World {
   readonly now: EpochMs;

@@ -174,7 +174,10 @@ export async function loadLines(
 ): Promise<Map<SlotId, Line>> {
   if (promotions.length === 0) return new Map();
   const recheck = promotions.flatMap(({ input }) => input.recheck);
-  const each = Math.max(1, Math.floor((GATHERED_USERS_MAX - recheck.length) / promotions.length));
+  // The head comes on top where a look goes on behind it.
+  const heads = promotions.filter(({ input }) => input.from !== null).length;
+  const room = GATHERED_USERS_MAX - recheck.length - heads;
+  const each = Math.max(1, Math.floor(room / promotions.length));
   const { rows } = await tx.query<EntryRow>(
     LOAD_LINES(
       arrayOf(promotions.map(({ input }) => input.slotId)),

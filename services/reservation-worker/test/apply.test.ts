@@ -2,12 +2,39 @@
 
 import { acceptCommands } from "@holdfast/db";
 import { Fenced } from "@holdfast/db/inventory";
-import { type AnyCommand, type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
+import {
+  type AnyCommand,
+  type Command,
+  type EventId,
+  reservationIdOf,
+  type SlotId,
+  type UserId,
+} from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
-import { cancel, createEvent, createUsers, expireDue, purchase, reserve, wordOf } from "@holdfast/testkit";
+import {
+  cancel,
+  cancelEvent,
+  createEvent,
+  createUsers,
+  expireDue,
+  joinWaitlist,
+  leaveWaitlist,
+  promote,
+  purchase,
+  reserve,
+  windDown,
+  wordOf,
+} from "@holdfast/testkit";
 import pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Apply, BATCH_COMMANDS_MAX, BATCH_TRIES_MAX, createApply, LetGo } from "../src/apply.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type Apply,
+  BATCH_COMMANDS_MAX,
+  BATCH_TRIES_MAX,
+  createApply,
+  LetGo,
+  whatFits,
+} from "../src/apply.ts";
 import { troubleOf } from "../src/database-errors.ts";
 import {
   clientsOf,
@@ -156,6 +183,118 @@ test("a batch is so large and no larger; the rest is for the next one", async ()
   const { eventId } = await anEvent(0);
   const commands = Array.from({ length: BATCH_COMMANDS_MAX + 3 }, () => expireDue(eventId, 1_000));
   expect(await wordsOf(stores.apply, eventId, commands)).toHaveLength(BATCH_COMMANDS_MAX);
+});
+
+describe("how many commands one transaction takes", () => {
+  const eventId = newId("event");
+  const [user, somebody] = [newId("user"), newId("user")];
+  const slots = Array.from({ length: 6 }, () => newId("slot"));
+  const looks = slots.map((slotId) => promote(eventId, slotId));
+  const [first = promote(eventId, newId("slot")), second = first] = looks;
+  const again = (slotId: SlotId) => promote(eventId, slotId, { recheck: [newId("waitlistEntry")] });
+  const many = (count: number, make: () => AnyCommand) => Array.from({ length: count }, make);
+  const ask = () => reserve(eventId, user);
+  const revoke = () => cancel(eventId, user, newId("reservation"), { role: "organizer" });
+  const remove = () => leaveWaitlist(eventId, user, newId("waitlistEntry"), { role: "admin" });
+  const own = () => cancel(eventId, somebody, newId("reservation"));
+
+  test.each<[string, AnyCommand[], number]>([
+    ["all of a few", many(10, ask), 10],
+    ["so many that concern their senders alone", many(300, own), BATCH_COMMANDS_MAX],
+    ["half as many that may end what is others'", many(300, revoke), Math.floor(BATCH_COMMANDS_MAX / 2)],
+    ["whatever they end of others'", many(300, remove), Math.floor(BATCH_COMMANDS_MAX / 2)],
+    [
+      "none that would take it over the limit",
+      [...many(BATCH_COMMANDS_MAX - 1, ask), revoke()],
+      BATCH_COMMANDS_MAX - 1,
+    ],
+    ["looks at the lines of four slots", looks, 4],
+    ["one look at each line, from one place", [first, second, ask(), first], 3],
+    ["one look at parked waiters, and no other", [again(first.input.slotId), ask(), second], 2],
+    ["no look at parked waiters behind another", [first, ask(), again(second.input.slotId)], 2],
+    ["one piece of what is wound down, and no look", [ask(), windDown(eventId), ask(), first], 3],
+    ["no piece behind a look, nor behind another piece", [first, windDown(eventId)], 1],
+    ["no two pieces", [windDown(eventId), windDown(eventId)], 1],
+    ["commands that it does not know", [{ ...ask(), type: "juggle", input: undefined }, first], 2],
+    ["one at least, whatever it is", [again(first.input.slotId)], 1],
+  ])("%s", (_, commands, count) => {
+    expect(whatFits(commands)).toBe(count);
+  });
+
+  test("and what does not fit is for the next one", async () => {
+    const event = await createEvent(stores.database.pool, { capacities: [1, 1, 1, 1, 1, 1], waitlist: {} });
+    const commands = event.slots.map(({ id }) => promote(event.id, id));
+    expect(await wordsOf(stores.apply, event.id, commands)).toHaveLength(4);
+  });
+});
+
+describe("what an applied batch tells", () => {
+  const applied = async (eventId: EventId, commands: readonly AnyCommand[]) => {
+    const outcome = await stores.apply(eventId, OWNER, commands);
+    if (outcome.kind !== "applied") throw new Error(outcome.kind);
+    return outcome;
+  };
+  const anEventToWaitFor = async (waiters: number, startsAt?: number) => {
+    const event = await createEvent(stores.database.pool, {
+      capacities: [1],
+      waitlist: {},
+      ...(startsAt === undefined ? {} : { startsAt }),
+    });
+    const users = await createUsers(stores.database.pool, waiters + 1);
+    const [holder, ...others] = users as [UserId, ...UserId[]];
+    const hold = reserve(event.id, holder);
+    await applied(event.id, [hold, ...others.map((user) => joinWaitlist(event.id, user, event.slotId))]);
+    return { event, others, letGo: cancel(event.id, holder, reservationIdOf(hold.id)) };
+  };
+
+  test("are the deadlines of holds and offers that it made, each once, and none that it ended", async () => {
+    const event = await createEvent(stores.database.pool, { terms: { holdSeconds: 60 } });
+    const [ann, bob, cid, dan] = (await createUsers(stores.database.pool, 4)) as [
+      UserId,
+      UserId,
+      UserId,
+      UserId,
+    ];
+    const [bought, freed] = [reserve(event.id, cid), reserve(event.id, dan)];
+    const { deadlines, now } = await applied(event.id, [
+      reserve(event.id, ann),
+      reserve(event.id, bob),
+      bought,
+      freed,
+      purchase(event.id, cid, reservationIdOf(bought.id)),
+      cancel(event.id, dan, reservationIdOf(freed.id)),
+    ]);
+    expect(deadlines).toEqual([Math.ceil((now + 60_000) / 1000) * 1000]);
+  });
+
+  test("is when an offer ends", async () => {
+    const { event, letGo } = await anEventToWaitFor(1);
+    await applied(event.id, [letGo]);
+    const { deadlines, now } = await applied(event.id, [promote(event.id, event.slotId)]);
+    expect(deadlines).toEqual([Math.ceil((now + 900_000) / 1000) * 1000]);
+  });
+
+  test("is which slots are to be looked at, here and at others, and what is to be wound down", async () => {
+    const startsAt = Math.ceil(Date.now() / 1000) * 1000 + 86_400_000;
+    const { event, others, letGo } = await anEventToWaitFor(1, startsAt);
+    const elsewhere = await createEvent(stores.database.pool, { startsAt });
+    const [ann] = others as [UserId];
+    const clash = reserve(elsewhere.id, ann);
+    expect((await applied(elsewhere.id, [clash])).followUps).toEqual([]);
+    const freed = await applied(event.id, [letGo]);
+    const look = { kind: "promote", eventId: event.id, slotId: event.slotId, from: null };
+    expect(freed.followUps).toEqual([{ ...look, at: freed.now, recheck: [] }]);
+    expect((await applied(event.id, [promote(event.id, event.slotId)])).followUps).toEqual([]);
+
+    const ended = await applied(elsewhere.id, [cancel(elsewhere.id, ann, reservationIdOf(clash.id))]);
+    const [entry] = (
+      await stores.database.pool.query("SELECT id FROM waitlist_entries WHERE user_id = $1", [ann])
+    ).rows;
+    expect(ended.followUps).toEqual([{ ...look, at: ended.now, recheck: [entry.id] }]);
+
+    const cancelled = await applied(event.id, [cancelEvent(event.id, event.organizerId)]);
+    expect(cancelled.followUps).toEqual([{ kind: "wind-down", eventId: event.id, after: null }]);
+  });
 });
 
 test("a command that makes the rules throw ends failed, its neighbours unharmed", async () => {

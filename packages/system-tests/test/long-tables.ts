@@ -19,7 +19,7 @@ const MADE = `made AS (
 const OUTCOME_COLUMNS =
   "command_id, event_id, seq, type, user_id, status, outcome, submitted_at, finished_at";
 
-/** One ticket each, made a minute ago: held for another hour, or bought. */
+/** One ticket each, made now: held for another hour, or bought. */
 export async function writeReservations(
   pool: pg.Pool,
   { id, slotId }: TestEvent,
@@ -31,8 +31,8 @@ export async function writeReservations(
       INSERT INTO reservations (id, event_id, slot_id, user_id, quantity, status, origin, expires_at, created_at,
         purchased_at, during, exclusive)
       SELECT 'rsv_' || suffix, $1, slot_id, user_id, 1, $4, 'public',
-        CASE WHEN $4 = 'held' THEN date_trunc('second', now()) + interval '1 hour' END, now() - interval '1 minute',
-        CASE WHEN $4 = 'purchased' THEN now() - interval '1 minute' END, tstzrange(starts_at, ends_at), true
+        CASE WHEN $4 = 'held' THEN date_trunc('second', now()) + interval '1 hour' END, now(),
+        CASE WHEN $4 = 'purchased' THEN now() END, tstzrange(starts_at, ends_at), true
       FROM made
     ), counted AS (
       UPDATE slots SET used = true, held = held + CASE WHEN $4 = 'held' THEN cardinality($3::text[]) ELSE 0 END,
@@ -42,7 +42,7 @@ export async function writeReservations(
     INSERT INTO outcomes (${OUTCOME_COLUMNS})
     SELECT 'cmd_' || suffix, $1, outcome_seq, 'reserve', user_id, 'succeeded', jsonb_build_object('status', 'succeeded',
         'reservation', jsonb_build_object('id', 'rsv_' || suffix, 'slotId', slot_id, 'quantity', 1)),
-      now() - interval '1 minute', now() - interval '1 minute'
+      now(), now()
     FROM numbered`,
     [id, slotId, users, status],
   );
@@ -67,7 +67,7 @@ export async function writeLine(
     ), waiting AS (
       INSERT INTO waitlist_entries (id, event_id, slot_id, user_id, quantity, status, seq, created_at, recheck_at,
         last_passed_over)
-      SELECT 'wle_' || suffix, $1, slot_id, user_id, 1, 'waiting', entry_seq, now() - interval '1 minute',
+      SELECT 'wle_' || suffix, $1, slot_id, user_id, 1, 'waiting', entry_seq, now(),
         CASE WHEN parked THEN now() + interval '1 hour' END,
         CASE WHEN parked THEN json_build_object('at', floor(date_part('epoch', now()) * 1000), 'reason', 'overlap',
           'limit', NULL, 'reservationId', NULL) END
@@ -85,7 +85,7 @@ export async function writeLine(
     SELECT 'cmd_' || suffix, $1, outcome_seq, 'join-waitlist', user_id, 'succeeded',
       jsonb_build_object('status', 'succeeded', 'reservation', NULL, 'entry',
         jsonb_build_object('id', 'wle_' || suffix, 'slotId', slot_id, 'quantity', 1, 'seq', entry_seq)),
-      now() - interval '1 minute', now() - interval '1 minute'
+      now(), now()
     FROM joined`,
     [id, slotId, users, "waiting", parkedEvery],
   );

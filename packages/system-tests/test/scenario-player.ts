@@ -1,7 +1,7 @@
 // Plays scenarios on a running system: the texts that the rules are held to, with the same words for the same things,
 // read from the tables. The clock stands still and is moved by hand from line to line; what timers would ask for when
 // their time comes is asked for here, and so is what the waitlist worker would ask for right behind a line.
-import { acceptCommands, findEvent, insertEvent, ms, RESERVATION_COLUMNS } from "@holdfast/db";
+import { acceptCommands } from "@holdfast/db";
 import {
   type AnyCommand,
   type Command,
@@ -15,7 +15,6 @@ import {
   type Outcome,
   promote,
   type Reservation,
-  type Slot,
   type SlotId,
   type UserId,
   type WaitlistEntry,
@@ -29,6 +28,7 @@ import { idOf } from "../../domain/test/names.ts";
 import { commandOf, eventRow, MIDNIGHT } from "../../domain/test/play-commands.ts";
 import { resultOf, seen } from "../../domain/test/play-results.ts";
 import { createWorld, sweepsDue, type World } from "../../domain/test/world.ts";
+import { countOutcomes, createEvents, createPeople, loadWorld, slotsOf } from "./scenario-world.ts";
 
 /** Promotions and looks at parked waiters that may follow from one line. */
 const FOLLOWED_MAX = 1_000;
@@ -37,7 +37,6 @@ export interface Player {
   /** The scenario's lines so far, each as it was written, with what came of it instead where that differs. */
   readonly lines: readonly string[];
   readonly written: readonly string[];
-  readonly events: readonly EventId[];
   /** When the clock must stand still for it next; null when it is played. */
   nextStop(): EpochMs | null;
   /** Plays what falls on this moment, at which the clock stands. */
@@ -50,7 +49,6 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
   await createPeople(pool, read);
   await createEvents(pool, read);
   const world = createWorld(read.events.map(eventRow));
-  const events = [...world.terms.keys()];
   await loadWorld(pool, world);
 
   const commands = new Map<Step, AnyCommand>();
@@ -96,32 +94,51 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
     throw new Error("follow-ups do not come to an end");
   }
 
-  async function playStep(step: Step, now: EpochMs): Promise<string> {
+  /** Commands of one moment, which go into the queue together. */
+  async function playTogether(steps: readonly Step[], now: EpochMs): Promise<string[]> {
     const former = new Map(world.reservations);
-    if (step.action.type === "sweep") {
-      for (const asked of sweepsDue(world, now)) await askFollowUp(asked, now);
-      await followUp(former, now);
-      return "settled";
-    }
-    if (step.action.type.startsWith("look")) return seen(world, step);
-    const command = made(step);
-    const isWoundDown = isOfOrganizer(command) ? await woundDown(pool, world, step) : null;
-    const isAsked = step.asks === null ? null : await countsUp(pool, step.asks.event);
-    const outcome = await ask(command);
-    await isWoundDown?.(outcome);
+    const given = steps.map(made);
+    const settling = steps.flatMap(({ asks }) => (asks === null ? [] : [asks.event]));
+    const [isAsked, isWoundDown] = await Promise.all([
+      countUp(pool, settling, "expire-due"),
+      given.some(isOfOrganizer) ? windDownsOf(pool, world, steps) : null,
+    ]);
+    const replies = await Promise.all(given.map((command) => door.ask(command as Command))); // known or not
+    const outcomes = replies.map(({ outcome }) => outcome);
+    await loadWorld(pool, world);
+    await isWoundDown?.(outcomes);
     await followUp(former, now);
-    if (isAsked !== null) {
+    if (settling.length > 0) {
       await isAsked();
       await loadWorld(pool, world);
       await followUp(former, now);
     }
-    return resultOf(outcome);
+    return outcomes.map(resultOf);
+  }
+
+  async function playAlone(step: Step, now: EpochMs): Promise<string> {
+    if (step.action.type !== "sweep") return seen(world, step);
+    const former = new Map(world.reservations);
+    for (const asked of sweepsDue(world, now)) await askFollowUp(asked, now);
+    await followUp(former, now);
+    return "settled";
+  }
+
+  /** What is promised by now has its row. */
+  async function promise(now: EpochMs): Promise<void> {
+    const promised = read.steps
+      .slice(lines.length)
+      .filter(({ accepted, sentAt }) => accepted && MIDNIGHT + sentAt <= now);
+    if (promised.length === 0) return;
+    await acceptCommands(
+      pool,
+      promised.map((step) => ({ command: made(step) as Command, ticket: null })),
+    );
   }
 
   return {
     lines,
     written: parseScenario(text).steps.map((step) => step.text),
-    events,
     nextStop() {
       const next = read.steps[lines.length];
       if (next === undefined) return null;
@@ -131,22 +148,33 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
     async play(now) {
       await followUp(new Map(world.reservations), now);
       if (await cancelEvents(pool, read, now)) await loadWorld(pool, world);
+      await promise(now);
       for (;;) {
-        const step = read.steps[lines.length];
-        if (step === undefined || MIDNIGHT + step.at > now) return;
-        const promised = read.steps
-          .slice(lines.length)
-          .filter(({ accepted, sentAt }) => accepted && MIDNIGHT + sentAt <= now);
-        if (promised.length > 0) {
-          await acceptCommands(
-            pool,
-            promised.map((one) => ({ command: made(one) as Command, ticket: null })),
-          );
-        }
-        lines.push(lineOf(step, await playStep(step, now)));
+        const together = nextTogether(read.steps.slice(lines.length));
+        const [first] = together;
+        if (first === undefined || MIDNIGHT + first.at > now) return;
+        const results = isCommand(first) ? await playTogether(together, now) : [await playAlone(first, now)];
+        for (const [i, step] of together.entries()) lines.push(lineOf(step, results[i] ?? "no answer"));
       }
     },
   };
+}
+
+const isCommand = ({ action: { type } }: Step): boolean => !type.startsWith("look") && type !== "sweep";
+
+/** The next line, and those behind it that one may send in one go: of its moment and event, and of what is there. */
+function nextTogether(steps: readonly Step[]): readonly Step[] {
+  const [first] = steps;
+  if (first === undefined || !isCommand(first)) return steps.slice(0, 1);
+  const names = new Set<string>();
+  const end = steps.findIndex((step) => {
+    const owner = "target" in step.action ? step.action.target?.owner : undefined;
+    const joins = isCommand(step) && step.event === first.event && step.at === first.at;
+    const isKnown = owner === undefined || !names.has(owner);
+    names.add(step.who);
+    return !joins || !isKnown;
+  });
+  return end < 0 ? steps : steps.slice(0, end);
 }
 
 /**
@@ -186,25 +214,6 @@ function unique(command: AnyCommand, nth: number): AnyCommand {
   return { ...command, id: idOf("command", `${nth} ${command.id}`) };
 }
 
-async function createPeople(pool: pg.Pool, { events, steps }: Scenario): Promise<void> {
-  const names = new Set([...events.map(({ organizer }) => organizer), ...steps.map(({ who }) => who)]);
-  const ids = [...names].map((name) => idOf("user", name));
-  await pool.query(
-    `INSERT INTO users (id, email, name, password_hash)
-    SELECT id, id || '@example.com', 'Somebody', 'none' FROM unnest($1::text[]) AS given(id)`,
-    [ids],
-  );
-}
-
-async function createEvents(pool: pg.Pool, { events }: Scenario): Promise<void> {
-  for (const event of events) {
-    const { terms, slots } = eventRow(event);
-    await insertEvent(pool, { name: "An evening", description: null, venue: null, ...terms, slots });
-    if (terms.salesClosed)
-      await pool.query("UPDATE events SET sales_closed = true WHERE id = $1", [terms.id]);
-  }
-}
-
 /** Cancelled without its organizer's doing, and nothing is wound down. Tells whether there was any such event. */
 async function cancelEvents(pool: pg.Pool, { events }: Scenario, now: EpochMs): Promise<boolean> {
   const cancelled = events.filter(({ cancelledAt }) => cancelledAt !== null && MIDNIGHT + cancelledAt <= now);
@@ -216,9 +225,6 @@ async function cancelEvents(pool: pg.Pool, { events }: Scenario, now: EpochMs): 
   }
   return cancelled.length > 0;
 }
-
-const slotsOf = (world: World): { eventId: EventId; slot: Slot }[] =>
-  [...world.slots].flatMap(([eventId, slots]) => [...slots.values()].map((slot) => ({ eventId, slot })));
 
 function promotionsDue(world: World, now: EpochMs): FollowUp[] {
   return slotsOf(world)
@@ -246,91 +252,46 @@ const lookAt = (
   recheck: readonly WaitlistEntry[],
 ): FollowUp => ({ kind: "promote", eventId, slotId, at, from: null, recheck: recheck.map(({ id }) => id) });
 
-/** Reads what the tables hold of the world's events. Rows that it knows keep their place, new ones come last. */
-async function loadWorld(pool: pg.Pool, world: World): Promise<void> {
-  const events = [...world.terms.keys()];
-  const [facts, winding, slots, reservations, entries] = await Promise.all([
-    Promise.all(events.map((id) => findEvent(pool, id))),
-    pool.query<{ id: EventId }>("SELECT id FROM events WHERE winding_down AND id = ANY ($1::text[])", [
-      events,
-    ]),
-    pool.query<SlotRow>(
-      `SELECT id, event_id AS "eventId", name, ${ms("starts_at")} AS "startsAt", ${ms("ends_at")} AS "endsAt", capacity,
-        held, purchased, used, waiting, parked, last_seq AS "lastSeq", coalesce(passers, '{}') AS passers,
-        ${ms("promote_at")} AS "promoteAt"
-      FROM slots WHERE event_id = ANY ($1::text[]) ORDER BY starts_at, id`,
-      [events],
-    ),
-    pool.query<Reservation>(
-      `SELECT ${RESERVATION_COLUMNS} FROM reservations WHERE event_id = ANY ($1::text[]) ORDER BY created_at, id`,
-      [events],
-    ),
-    pool.query<WaitlistEntry>(
-      `SELECT id, event_id AS "eventId", slot_id AS "slotId", user_id AS "userId", quantity, status, seq,
-        ${ms("created_at")} AS "createdAt", ${ms("offered_at")} AS "offeredAt", ${ms("ended_at")} AS "endedAt",
-        end_reason AS "endReason", ${ms("recheck_at")} AS "recheckAt", last_passed_over AS "lastPassedOver"
-      FROM waitlist_entries WHERE event_id = ANY ($1::text[]) ORDER BY created_at, seq`,
-      [events],
-    ),
-  ]);
-  for (const event of facts) {
-    if (event === null) throw new Error("an event is gone");
-    world.terms.set(event.id, event);
-    world.details.set(event.id, event);
-  }
-  world.windingDown.clear();
-  for (const { id } of winding.rows) world.windingDown.add(id);
-  for (const id of events) world.slots.set(id, new Map());
-  for (const { eventId, ...slot } of slots.rows) {
-    world.slots.get(eventId)?.set(slot.id, { ...slot, collecting: null });
-  }
-  for (const row of reservations.rows) world.reservations.set(row.id, row);
-  for (const row of entries.rows) world.entries.set(row.id, row);
-}
-
-type SlotRow = Omit<Slot, "collecting"> & { readonly eventId: EventId };
-
-/** Resolves to one that resolves when the event has been asked to settle since. */
-async function countsUp(pool: pg.Pool, event: string): Promise<() => Promise<void>> {
-  const asked = () => countOutcomes(pool, idOf("event", event), "expire-due");
-  const before = await asked();
-  return async () => void (await until("the other event to be asked", async () => (await asked()) > before));
-}
-
-/** Resolves to one that resolves when the worker has wound down what the line leaves behind, if it does. */
-async function woundDown(
+/** Resolves to one that resolves when each of these events has ended one more command of the type since. */
+async function countUp(
   pool: pg.Pool,
-  world: World,
-  { action, event }: Step,
-): Promise<(outcome: Outcome) => Promise<void>> {
-  const id = idOf("event", event);
-  const former = new Map(world.slots.get(id));
-  const pieces = () => countOutcomes(pool, id, "wind-down");
-  const before = await pieces();
-  return async (outcome) => {
-    if (outcome.status !== "succeeded") return;
-    const lowered = slotsOf(world).some(({ slot }) => {
-      const was = former.get(slot.id);
-      return was !== undefined && slot.capacity < was.capacity && was.waiting > 0;
-    });
-    const leaves =
-      lowered ||
-      world.windingDown.has(id) ||
-      (action.type === "edit-event" && action.edits.waitlist !== undefined);
-    if (!leaves) return;
-    const isDone = async (): Promise<boolean> => {
-      if ((await pieces()) === before) return false;
-      await loadWorld(pool, world);
-      return !world.windingDown.has(id);
-    };
-    await until("what is left behind to be wound down", isDone);
+  events: readonly string[],
+  type: Command["type"],
+): Promise<() => Promise<void>> {
+  const ids = [...new Set(events)].map((name) => idOf("event", name));
+  const count = () => Promise.all(ids.map((id) => countOutcomes(pool, id, type)));
+  const before = await count();
+  return async () => {
+    const isMore = async () => (await count()).every((ended, i) => ended > (before[i] ?? 0));
+    await until(`${type} to come by itself`, isMore);
   };
 }
 
-async function countOutcomes(pool: pg.Pool, eventId: EventId, type: Command["type"]): Promise<number> {
-  const { rows } = await pool.query<{ ended: number }>(
-    "SELECT count(*)::int AS ended FROM outcomes WHERE event_id = $1 AND type = $2",
-    [eventId, type],
-  );
-  return rows[0]?.ended ?? 0;
+/** Resolves to one that resolves when the worker has wound down what the lines leave behind, if they do. */
+async function windDownsOf(
+  pool: pg.Pool,
+  world: World,
+  steps: readonly Step[],
+): Promise<(outcomes: readonly Outcome[]) => Promise<void>> {
+  const name = steps[0]?.event ?? "";
+  const id = idOf("event", name);
+  const former = new Map(world.slots.get(id));
+  const isPiece = await countUp(pool, [name], "wind-down");
+  return async (outcomes) => {
+    const isLowered = slotsOf(world).some(({ slot }) => {
+      const was = former.get(slot.id);
+      return was !== undefined && slot.capacity < was.capacity && was.waiting > 0;
+    });
+    const isLeft = steps.some(
+      ({ action }, i) =>
+        outcomes[i]?.status === "succeeded" &&
+        (isLowered || (action.type === "edit-event" && action.edits.waitlist !== undefined)),
+    );
+    if (!isLeft && !world.windingDown.has(id)) return;
+    await isPiece();
+    await until("what is left behind to be wound down", async () => {
+      await loadWorld(pool, world);
+      return !world.windingDown.has(id);
+    });
+  };
 }

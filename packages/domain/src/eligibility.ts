@@ -13,7 +13,10 @@ export interface Wish {
   readonly quantity: number;
 }
 
-export type Obstacle = Extract<Refusal, { code: "already-reserved" | "limit-exceeded" | "overlap" }>;
+export type Obstacle =
+  | Extract<Refusal, { code: "already-reserved" | "overlap" }>
+  | Extract<Refusal, { limit: "cooldown" }>
+  | { readonly code: "limit-exceeded"; readonly limit: "user" | "holds" };
 
 /** The user's active reservation of this very slot. */
 export function alreadyReserved(state: EventView, userId: UserId, slot: Slot): Obstacle | null {

@@ -177,7 +177,7 @@ function evolveEvent(state: EventState, change: EventChange): void {
   }
 }
 
-function slotOf(state: EventState, id: SlotId): Slot {
+export function slotOf(state: EventView, id: SlotId): Slot {
   const slot = state.slots.get(id);
   if (slot === undefined) throw new Error(`no slot ${id}`);
   return slot;

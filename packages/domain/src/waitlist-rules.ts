@@ -23,7 +23,7 @@ import {
   refuse,
 } from "./outcomes.ts";
 import type { Reservation } from "./reservation.ts";
-import { type EventState, type EventView, evolve, patched } from "./state.ts";
+import { type EventState, type EventView, evolve, patched, slotOf } from "./state.ts";
 import { ceilToSecond, type EpochMs } from "./time.ts";
 import { type EntryPatch, isLive, isParked, type PassedOver, type WaitlistEntry } from "./waitlist-entry.ts";
 
@@ -71,7 +71,13 @@ export function join(
     recheckAt: null,
     lastPassedOver: null,
   };
-  return done({ entry, position: slot.waiting + 1 }, [{ kind: "joined", entry }]);
+  const position = slot.waiting + 1;
+  const joined: Change = { kind: "joined", entry };
+  // What is free is too little for somebody before, or not looked at yet: nothing changes for who is there already.
+  if (freeTickets(slot) <= 0 || slot.promoteAt !== null) return done({ entry, position }, [joined]);
+  const from = { after: slot.lastSeq, since: now - 1 };
+  const look: FollowUp = { kind: "promote", eventId: terms.id, slotId: slot.id, at: now, from, recheck: [] };
+  return done({ entry, position }, [joined, lineChange(slot, { promoteAt: from.since })], [look]);
 }
 
 export function leave(state: EventView, command: LeaveWaitlistCommand, now: EpochMs): Decision {
@@ -159,9 +165,7 @@ class Look {
   }
 
   get #slot(): Slot {
-    const slot = this.#state.slots.get(this.#slotId);
-    if (slot === undefined) throw new Error(`no slot ${this.#slotId}`);
-    return slot;
+    return slotOf(this.#state, this.#slotId);
   }
 
   at(entry: WaitlistEntry, inOrder: boolean): void {
@@ -249,7 +253,7 @@ class Look {
   #block(entry: WaitlistEntry): void {
     if (isParked(entry)) this.#patch(entry, {});
     this.#head ??= entry;
-    this.#blocked.push(this.#state.entries.get(entry.id) ?? entry);
+    this.#blocked.push({ ...entry, recheckAt: null });
     if (this.#state.terms.waitlist.mode === "strict") this.#mayPass = false;
   }
 
@@ -317,16 +321,12 @@ function passedOver(obstacle: Obstacle, at: EpochMs): PassedOver {
     case "already-reserved":
     case "overlap":
       return { ...none, reason: obstacle.code, reservationId: obstacle.reservationId };
-    case "limit-exceeded": {
-      const { limit } = obstacle;
-      if (limit !== "user" && limit !== "holds" && limit !== "cooldown")
-        throw new Error(`no limit of a waiter: ${limit}`);
-      return { ...none, reason: obstacle.code, limit };
-    }
+    case "limit-exceeded":
+      return { ...none, reason: obstacle.code, limit: obstacle.limit };
   }
 }
 
-/** After something came free, or somebody stands first in line who did not: the slot's waiters are to be looked at. */
+/** After something came free, or the line is another: the slot's waiters are to be looked at, from the head. */
 export function promotionsDue(state: EventView, changes: readonly Change[], now: EpochMs): Change[] {
   const touched = new Set(changes.flatMap((change) => touchedBy(change) ?? []));
   return [...touched].flatMap((slotId) => {
@@ -340,8 +340,6 @@ function touchedBy(change: Change): SlotId | null {
   switch (change.kind) {
     case "ended":
       return change.reservation.slotId;
-    case "joined":
-      return change.entry.slotId;
     case "entry":
       return change.before === "waiting" ? change.slotId : null;
     case "slot-edited":

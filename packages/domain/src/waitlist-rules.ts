@@ -74,7 +74,8 @@ export function join(
   const position = slot.waiting + 1;
   const joined: Change = { kind: "joined", entry };
   // What is free is too little for somebody before, or not looked at yet: nothing changes for who is there already.
-  if (freeTickets(slot) <= 0 || slot.promoteAt !== null) return done({ entry, position }, [joined]);
+  const isLookedAt = slot.promoteAt !== null && slot.promoteAt <= now; // later: when a collection runs out
+  if (freeTickets(slot) <= 0 || isLookedAt) return done({ entry, position }, [joined]);
   const from = { after: slot.lastSeq, since: now - 1 };
   const look: FollowUp = { kind: "promote", eventId: terms.id, slotId: slot.id, at: now, from, recheck: [] };
   return done({ entry, position }, [joined, lineChange(slot, { promoteAt: from.since })], [look]);

@@ -5,18 +5,32 @@ import {
   applyBatch,
   type Batch,
   type CancelCommand,
+  type CancelEventCommand,
   type Change,
   type EventState,
+  type EventTerms,
+  type JoinWaitlistCommand,
+  type LeaveWaitlistCommand,
   OFFER_SECONDS_DEFAULT,
+  type PromoteCommand,
+  type Promotion,
   type PurchaseCommand,
+  promote,
   type Reservation,
+  type ReservationCursor,
   type ReserveCommand,
+  type SetCapacityCommand,
   type Slot,
   type UserId,
   WAITLIST_COLLECT_SECONDS_DEFAULT,
   WAITLIST_ENTRIES_DEFAULT,
   WAITLIST_MAX_SKIPS_DEFAULT,
+  type WaitlistEntry,
+  type WaitlistEntryId,
   type WaitlistTerms,
+  type WindDownCommand,
+  waitlistEntryIdOf,
+  windDown,
 } from "../src/index.ts";
 import { idOf } from "./names.ts";
 
@@ -74,26 +88,45 @@ export const hold = (name: string, has: Partial<Reservation> = {}): Reservation 
   ...has,
 });
 
+export const waiter = (name: string, has: Partial<WaitlistEntry> = {}): WaitlistEntry => ({
+  id: idOf("waitlistEntry", name),
+  eventId: EVENT,
+  slotId: SLOT,
+  userId: idOf("user", name),
+  quantity: 1,
+  status: "waiting",
+  seq: 1,
+  createdAt: NOW,
+  offeredAt: null,
+  endedAt: null,
+  endReason: null,
+  recheckAt: null,
+  lastPassedOver: null,
+  ...has,
+});
+
+export const TERMS: EventTerms = {
+  id: EVENT,
+  organizerId: idOf("user", "olga"),
+  cancelledAt: null,
+  salesOpenAt: null,
+  salesCloseAt: null,
+  salesClosed: false,
+  holdSeconds: 60,
+  offerSeconds: OFFER_SECONDS_DEFAULT,
+  maxPerOrder: 10,
+  maxPerUser: 10,
+  overlapPolicy: "refuse",
+  cancelCutoffSeconds: 0,
+  waitlist: WAITLIST,
+};
+
 export const stateOf = (
   rows: readonly Reservation[],
   slots: readonly Slot[],
   claims: ActiveClaim[] = [],
 ): EventState => ({
-  terms: {
-    id: EVENT,
-    organizerId: idOf("user", "olga"),
-    cancelledAt: null,
-    salesOpenAt: null,
-    salesCloseAt: null,
-    salesClosed: false,
-    holdSeconds: 60,
-    offerSeconds: OFFER_SECONDS_DEFAULT,
-    maxPerOrder: 10,
-    maxPerUser: 10,
-    overlapPolicy: "refuse",
-    cancelCutoffSeconds: 0,
-    waitlist: WAITLIST,
-  },
+  terms: TERMS,
   details: null,
   slots: new Map(slots.map((each) => [each.id, each])),
   reservations: new Map(rows.map((row) => [row.id, row])),
@@ -159,6 +192,42 @@ export const movedBy = (changes: readonly Change[]): [kind: Change["kind"], user
   changes
     .flatMap((change) => ("reservation" in change ? [[change.kind, change.reservation.userId] as const] : []))
     .map(([kind, user]) => [kind, user]);
+
+const OF_ORGANIZER = { ...base("organizer", "olga"), at: NOW };
+
+export const joins = (user: string, quantity: number): JoinWaitlistCommand => ({
+  ...base(`${user} joins ${quantity}`, user),
+  type: "join-waitlist",
+  input: { slotId: SLOT, quantity },
+});
+/** The entry that a user's joining made. */
+export const entryOf = (user: string, quantity: number): WaitlistEntryId =>
+  waitlistEntryIdOf(joins(user, quantity).id);
+export const leaves = (user: string, quantity: number): LeaveWaitlistCommand => ({
+  ...base(`${user} leaves ${quantity}`, user),
+  type: "leave-waitlist",
+  input: { entryId: entryOf(user, quantity), role: "user" },
+});
+export const setsCapacity = (capacity: number): SetCapacityCommand => ({
+  ...OF_ORGANIZER,
+  id: idOf("command", `capacity ${capacity}`),
+  type: "set-capacity",
+  input: { slotId: SLOT, capacity, role: "organizer" },
+});
+export const cancelsEvent: CancelEventCommand = {
+  ...OF_ORGANIZER,
+  id: idOf("command", "cancels the event"),
+  type: "cancel-event",
+  input: { role: "organizer" },
+};
+/** Nothing but the name is looked at: each is a command of its own. */
+export const promotes = (
+  name: string,
+  has: Partial<Pick<Promotion, "from" | "recheck">> = {},
+): PromoteCommand =>
+  promote(idOf("command", name), { eventId: EVENT, slotId: SLOT, from: null, recheck: [], ...has }, NOW);
+export const windsDown = (name: string, after: ReservationCursor | null = null): WindDownCommand =>
+  windDown(idOf("command", name), EVENT, { at: NOW, after });
 
 export const outcomesOf = (commands: readonly AnyCommand[], batch: Batch) =>
   applyBatch(commands, batch).applied.map(({ outcome }) => outcome);

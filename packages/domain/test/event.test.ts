@@ -1,6 +1,7 @@
 // What an event is called at a moment, and the arithmetic of time below it.
 import { describe, expect, test } from "vitest";
 import {
+  byStart,
   ceilToSecond,
   type EventStatus,
   eventStatus,
@@ -8,6 +9,7 @@ import {
   overlaps,
   Reservation,
 } from "../src/index.ts";
+import { HOUR, NOW, slot } from "./builders.ts";
 import { idOf } from "./names.ts";
 
 describe("the status of an event", () => {
@@ -48,8 +50,14 @@ describe("the status of an event", () => {
 });
 
 test("free tickets are what is neither held nor purchased", () => {
-  const slot = { id: idOf("slot", "main"), startsAt: 0, endsAt: 1, capacity: 10, held: 3, purchased: 4 };
-  expect(freeTickets(slot)).toBe(3);
+  expect(freeTickets({ capacity: 10, held: 3, purchased: 4 })).toBe(3);
+});
+
+test("slots are ordered by their start, those of one moment by their ids", () => {
+  const ids = [idOf("slot", "a"), idOf("slot", "b")].sort();
+  const ordered = [...ids.map((id) => slot({ id })), slot({ startsAt: NOW + 2 * HOUR })];
+  expect([...ordered].reverse().sort(byStart)).toEqual(ordered);
+  expect([...ordered].sort(byStart)).toEqual(ordered);
 });
 
 test("a whole second is its own ceiling", () => {

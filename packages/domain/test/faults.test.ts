@@ -1,6 +1,14 @@
 // Faults: a command that cannot be decided ends failed and touches nobody else, and a state refuses what contradicts it.
 import { describe, expect, test } from "vitest";
-import { applyBatch, evolve, type Reservation } from "../src/index.ts";
+import {
+  applyBatch,
+  type Change,
+  type EntryPatch,
+  type EventState,
+  evolve,
+  offerIdOf,
+  type Reservation,
+} from "../src/index.ts";
 import {
   base,
   batchOf,
@@ -12,8 +20,12 @@ import {
   purchases,
   reserves,
   SLOT,
+  setsCapacity,
   slot,
   stateOf,
+  TERMS,
+  waiter,
+  windsDown,
 } from "./builders.ts";
 import { idOf } from "./names.ts";
 
@@ -92,6 +104,52 @@ describe("a command that cannot be decided", () => {
   });
 });
 
+describe("a command whose rows are not all there ends failed", () => {
+  const entry = waiter("ann", { status: "offered", offeredAt: NOW });
+  const leave = {
+    ...base("ann leaves", "ann"),
+    type: "leave-waitlist" as const,
+    input: { entryId: entry.id, role: "user" as const },
+  };
+
+  test.each([
+    ["leaving an offer that is not there", []],
+    ["leaving an offer that was bought", [hold("ann", { origin: "waitlist", status: "purchased" })]],
+  ])("%s", (_, rows) => {
+    const offers = rows.map((row) => ({ ...row, id: offerIdOf(entry.id) }));
+    const batch = batchOf({ ...stateOf(offers, [slot()]), entries: new Map([[entry.id, entry]]) });
+    expect(outcomesOf([leave], batch)).toEqual([{ status: "failed", failure: "internal" }]);
+  });
+
+  test("an organizer's, without the event's details", () => {
+    const batch = batchOf(stateOf([], [slot()]));
+    expect(outcomesOf([setsCapacity(3)], batch)).toEqual([{ status: "failed", failure: "internal" }]);
+    expect(batch.faults).toHaveLength(1);
+  });
+
+  test("but winding down passes over what is gone", () => {
+    const elsewhere = waiter("bob", { slotId: idOf("slot", "gone") });
+    const state: EventState = {
+      ...stateOf([], [slot()]),
+      entries: new Map([[elsewhere.id, elsewhere]]),
+      leftovers: {
+        reservations: [idOf("reservation", "gone")],
+        entries: [idOf("waitlistEntry", "gone"), elsewhere.id],
+        next: null,
+      },
+    };
+    const result = applyBatch([windsDown("on")], batchOf(state));
+    expect(result).toMatchObject({
+      applied: [{ outcome: { status: "succeeded" } }],
+      changes: [],
+      followUps: [],
+    });
+    const nothing = { reservations: [idOf("reservation", "gone")], entries: [], next: null };
+    const cancelled = { ...stateOf([], [slot()]), terms: { ...TERMS, cancelledAt: NOW }, leftovers: nothing };
+    expect(applyBatch([windsDown("off")], batchOf(cancelled)).changes).toEqual([{ kind: "wound-down" }]);
+  });
+});
+
 describe("a command of an unknown type", () => {
   test("ends failed as unsupported, whoever sent it, and the next one is applied", () => {
     const juggle = { ...base("juggle", "ann"), type: "juggle", userId: null };
@@ -130,6 +188,31 @@ describe("a change that contradicts the state is a bug and throws", () => {
     const before = structuredClone(state);
     expect(() => evolve(state, change)).toThrow(/^no slot|^slot .* cannot take/);
     expect(state).toEqual(before);
+  });
+
+  const moves = (before: "waiting" | "offered", wasParked: boolean, patch: EntryPatch): Change => {
+    return { kind: "entry", id: waiter("ann").id, slotId: SLOT, before, wasParked, patch };
+  };
+  const left = { status: "left", endedAt: NOW, endReason: "user", recheckAt: null } as const;
+  const waits = { status: "waiting", endedAt: null, endReason: null, recheckAt: null } as const;
+
+  test.each([
+    ["a number that is not the next", { kind: "joined", entry: waiter("ann", { seq: 2 }) }],
+    ["one who leaves a line where nobody waits", moves("waiting", false, left)],
+    ["one who is parked no longer where nobody was", moves("waiting", true, waits)],
+    ["one who is parked where nobody waits", moves("waiting", false, { ...waits, recheckAt: NOW })],
+  ] as const satisfies [string, Change][])("%s", (_, change) => {
+    const state = stateOf([], [slot()]);
+    const before = structuredClone(state);
+    expect(() => evolve(state, change)).toThrow(/is not the next|cannot count/);
+    expect(state).toEqual(before);
+  });
+
+  test("an expiry without a time counts as one of long ago", () => {
+    const state = stateOf([hold("ann")], [slot({ held: 1 })]);
+    const expired = hold("ann", { status: "expired", endReason: "deadline" });
+    evolve(state, { kind: "ended", before: "held", reservation: expired });
+    expect(state.expiries.get(idOf("user", "ann"))).toEqual([0]);
   });
 
   test("but what is over-committed already may still be set free", () => {

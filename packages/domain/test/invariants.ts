@@ -1,5 +1,13 @@
-// The invariants of the rules that reservations can keep or break, looked for in the rows of a whole world.
-import { type Reservation, SETTLE_GRACE_MS } from "../src/index.ts";
+// The invariants of the rules that reservations and waitlist entries can keep or break, looked for in the rows of a
+// whole world.
+import {
+  isLive,
+  isParked,
+  offerIdOf,
+  type Reservation,
+  SETTLE_GRACE_MS,
+  type WaitlistEntry,
+} from "../src/index.ts";
 import type { World } from "./world.ts";
 
 /** What is broken, one line each; nothing when all is well. */
@@ -25,6 +33,9 @@ export function violations(world: World): string[] {
       }),
     ...users.flatMap((mine) => [...overUserLimit(world, mine), ...overlapping(world, mine)]),
     ...rows.flatMap((row) => untimely(world, row)),
+    ...linesMiscounted(world),
+    ...[...world.entries.values()].flatMap((entry) => offerMissing(world, entry)),
+    ...offersOfNobody(world, rows),
   ];
 }
 
@@ -61,4 +72,44 @@ function untimely(world: World, row: Reservation): string[] {
   );
   const late = row.status === "held" && deadline <= settledUpTo && !awaited;
   return [...broken(early, `${row.id} ended early`), ...broken(late, `${row.id} outlives its deadline`)];
+}
+
+/** Counters of each line equal its rows, each number is given once, and a user has one live entry of a slot. */
+const linesMiscounted = (world: World): string[] =>
+  [...world.slots.values()]
+    .flatMap((slots) => [...slots.values()])
+    .flatMap((slot) => {
+      const entries = [...world.entries.values()].filter(({ slotId }) => slotId === slot.id);
+      const live = entries.filter(({ status }) => isLive(status));
+      const numbers = new Set(entries.map(({ seq }) => seq));
+      return [
+        ...broken(
+          slot.waiting !== entries.filter(({ status }) => status === "waiting").length ||
+            slot.parked !== entries.filter(isParked).length,
+          `${slot.id} has miscounted who waits`,
+        ),
+        ...broken(
+          numbers.size < entries.length || Math.max(0, ...numbers) > slot.lastSeq,
+          `${slot.id} has given a number twice`,
+        ),
+        ...broken(
+          new Set(live.map(({ userId }) => userId)).size < live.length,
+          `two live entries of a user, ${slot.id}`,
+        ),
+      ];
+    });
+
+/** Every offered entry has exactly one active hold, which is its own. */
+function offerMissing(world: World, { id, status, slotId, userId, quantity }: WaitlistEntry): string[] {
+  const offer = world.reservations.get(offerIdOf(id));
+  const fits = offer?.slotId === slotId && offer.userId === userId && offer.quantity === quantity;
+  const missing = status === "offered" && (offer?.status !== "held" || !fits);
+  return broken(missing, `${id} is offered nothing`);
+}
+
+function offersOfNobody(world: World, rows: readonly Reservation[]): string[] {
+  const offered = [...world.entries.values()].filter(({ status }) => status === "offered");
+  const ids = new Set(offered.map(({ id }) => offerIdOf(id)));
+  const offers = rows.filter(({ status, origin }) => status === "held" && origin === "waitlist");
+  return offers.flatMap(({ id }) => broken(!ids.has(id), `${id} is an offer to nobody`));
 }

@@ -1,26 +1,48 @@
-// Plays a scenario on the rules: one command a batch, and again with the commands of one moment in one batch. What a
-// line asks of the waitlist's workers is done right behind it; what it asks for later, when its time has come.
+// Plays a scenario on the rules: one command a batch, again with the commands of one moment in one batch, and again
+// with batches that load as little as they may. What a line asks of the waitlist's workers is done right behind it;
+// what it asks for later, when its time has come.
 // The parser is the test kit's; it is reached by path because a workspace may have no cycles, not even for tests.
 import { expect, test } from "vitest";
 import { parseScenario, type Scenario, type Step } from "../../testkit/src/scenario.ts";
 import type { AnyCommand, FollowUp } from "../src/index.ts";
+import { violations } from "./invariants.ts";
 import { idOf } from "./names.ts";
 import { commandOf, eventRow, MIDNIGHT } from "./play-commands.ts";
 import { resultOf, seen } from "./play-results.ts";
-import { createWorld, follow, runWhole, sweepsDue, type World } from "./world.ts";
+import {
+  createWorld,
+  follow,
+  LOAD_LIMITS,
+  type LoadLimits,
+  runWhole,
+  sweepsDue,
+  type World,
+} from "./world.ts";
+
+interface Playing {
+  /** Commands of one moment go into one batch. */
+  readonly batched: boolean;
+  readonly limits?: LoadLimits;
+}
+
+const WAYS: Readonly<Record<string, Playing>> = {
+  "one by one": { batched: false },
+  "in batches": { batched: true },
+  "in small pieces": { batched: true, limits: { dueMax: 1, lineMax: 2, leftoverMax: 1 } },
+};
 
 /** A test that is a scenario: each line must be answered as it is written. */
 export function scenario(name: string, text: string): void {
-  for (const batches of ["one by one", "in batches"] as const) {
-    test(`${name} (${batches})`, () => {
+  for (const [way, playing] of Object.entries(WAYS)) {
+    test(`${name} (${way})`, () => {
       const read = parseScenario(text);
-      expect(play(read, batches === "in batches")).toEqual(read.steps.map((step) => step.text));
+      expect(play(read, playing)).toEqual(read.steps.map((step) => step.text));
     });
   }
 }
 
 /** The scenario's lines, each with the result that it really had. */
-export function play(read: Scenario, batched: boolean): string[] {
+export function play(read: Scenario, { batched, limits = LOAD_LIMITS }: Playing): string[] {
   const world = createWorld(read.events.map(eventRow));
   const commands = new Map<Step, AnyCommand>();
   const lines: string[] = [];
@@ -36,8 +58,10 @@ export function play(read: Scenario, batched: boolean): string[] {
     const [first] = pending;
     if (first === undefined) return;
     const now = MIDNIGHT + first.at;
-    const { applied, followUps } = runWhole(world, idOf("event", first.event), pending.map(made), now);
+    const given = pending.map(made);
+    const { applied, followUps } = runWhole(world, idOf("event", first.event), given, now, limits);
     later.push(...followUps);
+    expect(violations(world)).toEqual([]);
     const asked = followUps.flatMap((each) =>
       each.kind === "expire-elsewhere" ? [`${each.eventId} ${each.dueAt}`] : [],
     );
@@ -49,6 +73,11 @@ export function play(read: Scenario, batched: boolean): string[] {
     }
     pending = [];
   };
+  const sweep = (at: number): string => {
+    const now = MIDNIGHT + at;
+    later.push(...follow(world, { changes: [], followUps: sweepsDue(world, now) }, now, limits));
+    return "settled";
+  };
   /** Up to a moment: what was asked for that time, and events that are cancelled by then. */
   const passTime = (at: number) => {
     for (;;) {
@@ -57,7 +86,7 @@ export function play(read: Scenario, batched: boolean): string[] {
         .sort((a, b) => a.at - b.at);
       if (next === undefined || next.at > MIDNIGHT + at) break;
       later = later.filter((asked) => asked !== next);
-      later.push(...follow(world, { changes: [], followUps: [next] }, next.at));
+      later.push(...follow(world, { changes: [], followUps: [next] }, next.at, limits));
     }
     cancelEvents(world, read, at);
   };
@@ -75,20 +104,13 @@ export function play(read: Scenario, batched: boolean): string[] {
       world.accepted.set(command.id, command);
     }
     if (isCommand(step)) pending.push(step);
-    else lines.push(written(step, withoutCommand(world, step, later), true));
+    else lines.push(written(step, step.action.type === "sweep" ? sweep(step.at) : seen(world, step), true));
   }
   flush();
   return lines;
 }
 
 const isCommand = ({ action: { type } }: Step): boolean => !type.startsWith("look") && type !== "sweep";
-
-function withoutCommand(world: World, step: Step, later: FollowUp[]): string {
-  if (step.action.type !== "sweep") return seen(world, step);
-  const now = MIDNIGHT + step.at;
-  later.push(...follow(world, { changes: [], followUps: sweepsDue(world, now) }, now));
-  return "settled";
-}
 
 function cancelEvents(world: World, read: Scenario, at: number): void {
   for (const { name, cancelledAt } of read.events) {

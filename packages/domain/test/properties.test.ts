@@ -9,8 +9,12 @@ import { violations } from "./invariants.ts";
 import { commit, createWorld, loadBatch, run, type World } from "./world.ts";
 
 const RUNS = 600;
+/** Milliseconds that a property may take on a machine that is busy with others. */
+const PATIENCE_MS = 60_000;
 
-test("the rules answer like the naive model, row by row, and keep the invariants after every command", () => {
+test("the rules answer like the naive model, row by row, and keep the invariants after every command", {
+  timeout: PATIENCE_MS,
+}, () => {
   fc.assert(
     fc.property(history, (told) => {
       const world = worldOf(told);
@@ -33,7 +37,9 @@ test("the rules answer like the naive model, row by row, and keep the invariants
   );
 });
 
-test("it does not show how a history is cut into batches, nor how many due holds each one loads", () => {
+test("it does not show how a history is cut into batches, nor how many due holds each one loads", {
+  timeout: PATIENCE_MS,
+}, () => {
   fc.assert(
     fc.property(
       history,
@@ -79,7 +85,9 @@ test("it does not show how a history is cut into batches, nor how many due holds
   );
 });
 
-test("a batch that is decided twice comes out the same, and one that is applied twice has one effect", () => {
+test("a batch that is decided twice comes out the same, and one that is applied twice has one effect", {
+  timeout: PATIENCE_MS,
+}, () => {
   fc.assert(
     fc.property(history, fc.infiniteStream(fc.boolean()), (told, cuts) => {
       const world = worldOf(told);
@@ -106,7 +114,7 @@ test("a batch that is decided twice comes out the same, and one that is applied 
   );
 });
 
-test("the histories reach every answer there is", () => {
+test("the histories reach every answer there is", { timeout: PATIENCE_MS }, () => {
   const reached = new Set<string>();
   for (const { entries } of fc.sample(history, { numRuns: 1000, seed: 1 })) {
     for (const entry of entries) {

@@ -127,7 +127,7 @@ test("a line that is answered otherwise shows what was answered", () => {
     12:02:00  ann  reserves 1 at gala        -> overlap held
     12:02:00  ann  reserves 1 at gala        -> overlap held, asks play to expire 12:00:00
   `);
-  expect(play(read, false).map((line) => line.split("!! ")[1])).toEqual([
+  expect(play(read, { batched: false }).map((line) => line.split("!! ")[1])).toEqual([
     "held until 12:01:00",
     "all-held until 12:01:00",
     "held",

@@ -126,5 +126,18 @@ export const COOLDOWN: ScenarioTexts = {
     12:09:11  (timer)  sweeps             -> settled
     12:09:11  (look)  ann's entry         -> offered
     `,
+    "leaves who is passed over for it as free as anybody, once it has ended; a reservation of the slot is in the way then": `
+    capacity 2, holds last 10s
+    ${lapses("12:00", "12:01", "12:02", "12:03", "12:04")}
+    12:04:12  eve  reserves 2             -> held
+    12:04:13  ann  joins 1                -> waiting at 1
+    12:04:14  eve  cancels                -> cancelled
+    12:09:11  (look)  ann's entry         -> parked at 1 by limit-exceeded cooldown until 12:09:11
+    12:09:12  ann  reserves 1             -> held
+    12:09:13  (timer)  sweeps             -> settled
+    12:09:14  (look)  ann's entry         -> parked at 1 by already-reserved until 12:10:13
+    12:09:15  ann  cancels                -> cancelled
+    12:09:16  (look)  ann's entry         -> offered
+    `,
   },
 };

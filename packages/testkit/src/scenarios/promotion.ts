@@ -99,7 +99,7 @@ export const PROMOTION: ScenarioTexts = {
     12:00:03  cyd  joins 1           -> waiting at 3
     12:00:04  eva  cancels           -> cancelled
     12:00:05  (look)  ann's entry    -> waiting at 1 passed over for too-few at 12:00:04
-    12:00:05  (look)  bob's entry    -> waiting at 2 passed over for too-few at 12:00:04
+    12:00:05  (look)  bob's entry    -> waiting at 2
     12:00:05  (look)  cyd's entry    -> offered
     `,
     "does so as often as its skips, then collects tickets for the head": `
@@ -217,6 +217,18 @@ export const PROMOTION: ScenarioTexts = {
     12:03:00  ann  leaves            -> left
     12:03:01  (look)  cyd's entry    -> offered
     `,
+    "forgets for whom tickets were collected when nobody waits any more": `
+    capacity 5, holds last 36000s, max skips 1, collect 600s
+    ${FIVE_HELD}
+    12:00:01  ann  joins 3           -> waiting at 1
+    12:00:02  bob  joins 1           -> waiting at 2
+    12:01:00  eva  cancels           -> cancelled
+    12:02:00  eli  cancels           -> cancelled
+    12:03:00  ann  leaves            -> left
+    12:04:00  cyd  joins 2           -> waiting at 1
+    12:05:00  dan  joins 1           -> waiting at 2
+    12:05:01  (look)  dan's entry    -> offered
+    `,
     "stops letting others pass once it is strict": `
     capacity 5, holds last 36000s, organizer olga, olga is organizer
     ${FIVE_HELD}
@@ -299,22 +311,6 @@ export const PROMOTION: ScenarioTexts = {
     12:02:00  eve  cancels at play               -> cancelled, asks fair to expire 12:01:00
     12:02:01  (timer)  expires 12:01:00 at fair  -> settled
     12:02:02  (look)  ann's entry at play        -> offered
-    `,
-    "because of a reservation of the very slot": `
-    event play: capacity 2
-    event gala: capacity 9
-    12:00:00  eve  reserves 1 at play      -> held
-    12:00:00  fay  reserves 1 at play      -> held
-    12:00:00  ann  reserves 1 at gala      -> held
-    12:00:01  ann  joins 1 at play         -> waiting at 1
-    12:00:02  eve  cancels at play         -> cancelled
-    12:00:03  (look)  ann's entry at play  -> parked at 1 by overlap
-    12:00:04  bob  reserves 1 at play      -> held
-    12:00:05  ann  cancels at gala         -> cancelled
-    12:00:06  (look)  ann's entry at play  -> waiting at 1
-    12:00:07  ann  reserves 1 at gala      -> held
-    12:00:08  bob  cancels at play         -> cancelled
-    12:00:09  (look)  ann's entry at play  -> parked at 1 by overlap until 12:01:08
     `,
     "because of the limit of a user": `
     slot A 18:00:00-19:00:00 capacity 1, slot B 19:00:00-20:00:00 capacity 9, max per user 2

@@ -55,6 +55,49 @@ describe("a scenario", () => {
     ]);
   });
 
+  test("says what is waited for and what organizers change", () => {
+    const read = parseScenario(`
+      capacity 2, offers last 90s, waitlist strict, max skips 2, collect 60s, max entries 3, waitlist closes 3600s before
+      event gala: capacity 1, waitlist off
+      12:00:00  ann   reserves 2 of main or waits                                   -> waiting at 3
+      12:00:00  bob   joins 2 of A                                                  -> limit-exceeded cooldown until 12:10:00
+      12:00:00  bob   leaves ann's of A                                             -> left
+      12:00:00  olga  edits holds to 60s and mode to skip and max skips to 1        -> done version 2
+      12:00:00  olga  edits sales open to 13:00:00 and sales close to never, if version 3  -> precondition-failed
+      12:00:00  olga  adds slot B 14:00:00-15:00:00 capacity 3                      -> done
+      12:00:00  olga  sets capacity 1 of B                                          -> capacity-below-committed 2 held 1 purchased
+      12:00:00  (timer)  sweeps                                                     -> settled
+      12:00:00  (look)  ann's entry of A                                            -> offered until 12:15:00
+      12:00:00  (look)  the event at gala                                           -> onSale, version 1
+    `);
+    expect(read.events).toMatchObject([
+      {
+        offerSeconds: 90,
+        waitlist: {
+          enabled: true,
+          mode: "strict",
+          maxSkips: 2,
+          collectSeconds: 60,
+          maxEntries: 3,
+          closesBeforeSeconds: 3600,
+        },
+      },
+      { waitlist: { enabled: false, mode: "skip" } },
+    ]);
+    expect(read.steps.map(({ action, result, ifVersion }) => ({ action, result, ifVersion }))).toMatchObject([
+      { action: { type: "reserve", quantity: 2, slot: "main", orWait: true }, result: { detail: "at 3" } },
+      { action: { type: "join-waitlist", quantity: 2, slot: "A" } },
+      { action: { type: "leave-waitlist", target: { owner: "ann", slot: "A" } }, ifVersion: null },
+      { action: { edits: { holdSeconds: 60, waitlist: { mode: "skip", maxSkips: 1 } } } },
+      { action: { edits: { salesOpenAt: 13 * HOUR, salesCloseAt: null } }, ifVersion: 3 },
+      { action: { type: "add-slot", slot: "B", startsAt: 14 * HOUR, endsAt: 15 * HOUR, capacity: 3 } },
+      { action: { type: "set-capacity", slot: "B", capacity: 1 } },
+      { action: { type: "sweep" } },
+      { action: { type: "look-at-entry", target: { owner: "ann", slot: "A" } } },
+      { action: { type: "look-at-event" } },
+    ]);
+  });
+
   test.each([
     ["no steps", "a scenario has steps", "capacity 1"],
     ["no slots", "event event has no slots", "holds last 60s\n12:00:00  ann  reserves 1  -> held"],
@@ -92,6 +135,7 @@ describe("a scenario", () => {
     ["an unknown action", 'unknown action "borrows 1"', "capacity 1\n12:00:00  ann  borrows 1  -> held"],
     ["a timer that reserves", "unknown action", "capacity 1\n12:00:00  (timer)  reserves 1  -> held"],
     ["a user who expires", "unknown action", "capacity 1\n12:00:00  ann  expires 12:00:00  -> settled"],
+    ["an unknown edit", 'unknown edit "rows to 3"', "capacity 1\n12:00:00  olga  edits rows to 3  -> done"],
     ["an unknown event", 'unknown event "gala"', "capacity 1\n12:00:00  ann  reserves 1 at gala  -> held"],
     ["an unknown option", "unknown option", "capacity 1\n12:00:00  ann  reserves 1, soon  -> held"],
     ["an option twice", "unknown option", "capacity 1\n12:00:00  ann  reserves 1, key a, key b  -> held"],

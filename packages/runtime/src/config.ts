@@ -1,5 +1,6 @@
 // Reads a process's environment once, through one zod object. Nobody else reads `process.env`.
 import { z } from "zod";
+import { FAILPOINTS_FORM } from "./failpoints.ts";
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace"] as const;
 export const LOG_FORMATS = ["json", "text"] as const;
@@ -22,6 +23,8 @@ export const ServiceConfig = z.object({
     .refine((port) => port === "off" || port <= 65_535, METRICS_PORT_MISTAKE)
     .optional(),
   METRICS_HOST: z.string().optional(),
+  /** Where a drill lets the process die or freeze. */
+  FAILPOINTS: z.string().regex(FAILPOINTS_FORM, "must be failpoints such as before-commit=kill@3").optional(),
 });
 export type ServiceConfig = z.infer<typeof ServiceConfig>;
 

@@ -1,5 +1,6 @@
 // What every process needs: configuration, a log, a life, ids.
 export * from "./config.ts";
+export * from "./failpoints.ts";
 export * from "./listening.ts";
 export * from "./logger.ts";
 export * from "./metrics.ts";

@@ -2,6 +2,7 @@
 import process from "node:process";
 import type { z } from "zod";
 import { ConfigError, type Env, loadConfig, metricsAddress, type ServiceConfig } from "./config.ts";
+import { armFailpoints } from "./failpoints.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { createMetrics, type Metrics, type MetricsServer, serveMetrics } from "./metrics.ts";
 import { tellTrouble } from "./trouble.ts";
@@ -72,6 +73,7 @@ export async function runService<Schema extends z.ZodType<ServiceConfig>>(
   const begun = begin(name, schema, host);
   if (begun === null) return;
   const { config, log } = begun;
+  if (config.FAILPOINTS !== undefined) armFailpoints(config.FAILPOINTS);
   const metrics = createMetrics();
   const stopping = new AbortController();
   let exitCode = 0;
@@ -131,6 +133,9 @@ export function begin<Schema extends z.ZodType<ServiceConfig>>(
   try {
     const config = loadConfig(schema, host.env);
     const { LOG_LEVEL: level, LOG_FORMAT: format } = config;
+    if (config.FAILPOINTS !== undefined && config.HOLDFAST_MODE === "production") {
+      throw new ConfigError("The environment cannot be used:\n  FAILPOINTS: not in production");
+    }
     return { config, log: createLogger({ level, format, service: name }, host.log) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

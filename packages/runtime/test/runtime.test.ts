@@ -173,6 +173,15 @@ describe("a service", () => {
     expect(open).not.toHaveBeenCalled();
   });
 
+  test("with failpoints in production says so and exits with 1", async () => {
+    const host = new FakeHost({ HOLDFAST_MODE: "production", FAILPOINTS: "before-commit=kill" });
+    const open = vi.fn(idle);
+    await runService("test", ServiceConfig, open, host);
+    expect(await host.exited).toBe(1);
+    expect(host.said.join()).toContain("FAILPOINTS: not in production");
+    expect(open).not.toHaveBeenCalled();
+  });
+
   test("that throws while it reads its environment is a bug, not a mistake of the environment", async () => {
     const broken = ServiceConfig.refine(() => {
       throw new TypeError("bug");

@@ -32,7 +32,7 @@ export interface System {
   readonly waitlistWorkers: readonly ServiceProcess[];
   /** Resolve when the new process is ready. */
   startGateway(): Promise<Gateway>;
-  startWorker(): Promise<ServiceProcess>;
+  startWorker(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
   startExpiryWorker(): Promise<ServiceProcess>;
   startWaitlistWorker(): Promise<ServiceProcess>;
   /** Names of keys of this system that match, behind its prefix. */
@@ -128,9 +128,9 @@ export async function startSystemOn(
       gateways.push(gateway);
       return gateway;
     },
-    async startWorker() {
+    async startWorker(more = {}) {
       const slots = size.drainSlots === undefined ? {} : { DRAIN_SLOTS: String(size.drainSlots) };
-      const worker = await start("reservation-worker", slots);
+      const worker = await start("reservation-worker", { ...slots, ...more });
       workers.push(worker);
       return worker;
     },

@@ -27,7 +27,7 @@ import {
   logicalTime,
   type ReservationId,
 } from "@holdfast/domain";
-import type { Logger } from "@holdfast/runtime";
+import { failpoint, type Logger } from "@holdfast/runtime";
 import type pg from "pg";
 import { Contradiction, isUnwritable, troubleOf } from "./database-errors.ts";
 import type { WorkerMetrics } from "./metrics.ts";
@@ -190,6 +190,7 @@ async function applyOnce(
   commands: readonly AnyCommand[],
   condemned: ReadonlySet<CommandId>,
 ): Promise<BatchOutcome> {
+  failpoint("before-transaction");
   const tx = await pool.connect();
   let broken: Error | undefined;
   try {
@@ -215,6 +216,7 @@ async function applyOnce(
       logicalAt: lane.logicalAt,
       onFault: (command, error) => log.error({ err: error, command: command.id }, "a command failed"),
     });
+    failpoint("before-commit");
     const recheck = await writeBatch(tx, {
       eventId,
       lane,
@@ -225,6 +227,7 @@ async function applyOnce(
       now,
       promised,
     });
+    failpoint("after-commit");
     return {
       kind: "applied",
       fence: lane.fence,

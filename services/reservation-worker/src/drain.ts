@@ -4,7 +4,7 @@
 import { Fenced, type LaneClaim } from "@holdfast/db/inventory";
 import type { AnyCommand, Applied, CommandId, EventId } from "@holdfast/domain";
 import { type ClaimedJob, type EventQueue, NotOwner, type Reply } from "@holdfast/event-queue";
-import type { Logger } from "@holdfast/runtime";
+import { failpoint, type Logger } from "@holdfast/runtime";
 import { type Apply, BATCH_COMMANDS_MAX, type BatchOutcome } from "./apply.ts";
 import type { Asked } from "./follow-ups.ts";
 import type { WorkerMetrics } from "./metrics.ts";
@@ -112,6 +112,7 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
       // or to what a slow or contradicting store has just made a smaller batch of.
       const handFirst = (suspected > 0 || !wasWhole) && !hand.isEmpty();
       const room = handFirst || sliceIsOver() ? 0 : Math.max(0, BATCH_COMMANDS_MAX - hand.size());
+      if (jobs.length > 0) failpoint("before-settle");
       if (jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim({ jobs, suspicionEnds }, room));
       if (hand.isEmpty()) break;
     }

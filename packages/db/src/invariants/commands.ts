@@ -1,10 +1,18 @@
 // What must be true of outcomes, and of what commands made.
 import { ofEvents, ofTheirSlots } from "./examined.ts";
 
-/** Succeeded commands of a kind, as `o`, beside what bears their bits. */
-const succeeded = (condition: string): string =>
-  `SELECT * FROM outcomes WHERE status = 'succeeded' AND ${condition} AND ${ofEvents("event_id")}`;
-const MADE_ENTRY = "outcome #>> '{entry,id}' IS NOT NULL";
+/**
+ * Succeeded commands, each with what it made. Only what is compared is carried along; OFFSET keeps an outcome from being
+ * parsed for each field.
+ */
+const succeeded = (types: string, made: "reservation" | "entry"): string => `
+      SELECT command_id, event_id, user_id, ${made} ->> 'id' AS id, ${made} ->> 'slotId' AS slot_id,
+        ${made} ->> 'quantity' AS quantity, ${made} ->> 'seq' AS seq
+      FROM (
+        SELECT command_id, type, event_id, user_id, outcome -> 'reservation' AS reservation, outcome -> 'entry' AS entry
+        FROM outcomes WHERE type IN (${types}) AND status = 'succeeded' AND ${ofEvents("event_id")} OFFSET 0
+      ) parsed
+      WHERE type <> 'reserve' OR (entry IS NOT NULL) = ${made === "entry"}`;
 
 export const COMMANDS = {
   "outcomes of an event are numbered from 1 without gap": `
@@ -34,32 +42,38 @@ export const COMMANDS = {
     SELECT coalesce(r.event_id, o.event_id) AS event_id, r.slot_id, CASE
         WHEN r.id IS NULL THEN format('%s made none', o.command_id)
         WHEN o.command_id IS NULL THEN format('%s was made by none', r.id)
-        ELSE format('%s is %s of %s for %s, its command answered %s', r.id, r.quantity, r.slot_id, r.user_id,
-          o.outcome -> 'reservation')
+        ELSE format('%s is %s of %s for %s, its command answered %s: %s of %s for %s', r.id, r.quantity, r.slot_id,
+          r.user_id, o.id, o.quantity, o.slot_id, o.user_id)
       END AS difference
-    FROM (SELECT * FROM reservations WHERE origin = 'public' AND ${ofEvents("event_id")}) r
-    FULL JOIN (${succeeded(`type = 'reserve' AND NOT ${MADE_ENTRY}`)}) o ON substr(o.command_id, 5) = substr(r.id, 5)
+    FROM (
+      SELECT id, event_id, slot_id, user_id, quantity FROM reservations
+      WHERE origin = 'public' AND ${ofEvents("event_id")}
+    ) r
+    FULL JOIN (${succeeded("'reserve'", "reservation")}
+    ) o ON substr(o.command_id, 5) = substr(r.id, 5)
     WHERE r.id IS NULL OR o.command_id IS NULL
-      OR (r.id, r.event_id, r.slot_id, r.user_id, r.quantity::text) IS DISTINCT FROM (
-        o.outcome #>> '{reservation,id}', o.event_id, o.outcome #>> '{reservation,slotId}', o.user_id,
-        o.outcome #>> '{reservation,quantity}')`,
+      OR (r.id, r.event_id, r.slot_id, r.user_id, r.quantity::text)
+        IS DISTINCT FROM (o.id, o.event_id, o.slot_id, o.user_id, o.quantity)`,
   "every waitlist entry was made by one command that succeeded, as it answered, and every such command made one": `
     SELECT coalesce(w.event_id, o.event_id) AS event_id, w.slot_id, CASE
         WHEN w.id IS NULL THEN format('%s made none', o.command_id)
         WHEN o.command_id IS NULL THEN format('%s was made by none', w.id)
-        ELSE format('%s is number %s, %s of %s for %s, its command answered %s', w.id, w.seq, w.quantity, w.slot_id,
-          w.user_id, o.outcome -> 'entry')
+        ELSE format('%s is number %s, %s of %s for %s, its command answered %s: number %s, %s of %s for %s', w.id, w.seq,
+          w.quantity, w.slot_id, w.user_id, o.id, o.seq, o.quantity, o.slot_id, o.user_id)
       END AS difference
-    FROM (SELECT * FROM waitlist_entries WHERE ${ofTheirSlots("slot_id")}) w
-    FULL JOIN (
-      ${succeeded(`(type = 'join-waitlist' OR type = 'reserve' AND ${MADE_ENTRY})`)}
+    FROM (
+      SELECT id, event_id, slot_id, user_id, quantity, seq FROM waitlist_entries WHERE ${ofTheirSlots("slot_id")}
+    ) w
+    FULL JOIN (${succeeded("'join-waitlist', 'reserve'", "entry")}
     ) o ON substr(o.command_id, 5) = substr(w.id, 5)
     WHERE w.id IS NULL OR o.command_id IS NULL
-      OR (w.id, w.event_id, w.slot_id, w.user_id, w.quantity::text, w.seq::text) IS DISTINCT FROM (
-        o.outcome #>> '{entry,id}', o.event_id, o.outcome #>> '{entry,slotId}', o.user_id,
-        o.outcome #>> '{entry,quantity}', o.outcome #>> '{entry,seq}')`,
+      OR (w.id, w.event_id, w.slot_id, w.user_id, w.quantity::text, w.seq::text)
+        IS DISTINCT FROM (o.id, o.event_id, o.slot_id, o.user_id, o.quantity, o.seq)`,
   "a user's key belongs to one command": `
     SELECT min(event_id) AS event_id, NULL AS slot_id, format('%s: %s', user_id, idempotency_key) AS difference
-    FROM outcomes WHERE idempotency_key IS NOT NULL AND ${ofEvents("event_id")}
+    FROM (
+      SELECT event_id, user_id, idempotency_key FROM outcomes
+      WHERE idempotency_key IS NOT NULL AND ${ofEvents("event_id")} OFFSET 0
+    ) keyed
     GROUP BY user_id, idempotency_key HAVING count(*) > 1`,
 } as const satisfies Record<string, string>;

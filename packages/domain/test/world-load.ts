@@ -28,7 +28,6 @@ import {
   type WaitlistEntryId,
   waitlistClosesAt,
 } from "../src/index.ts";
-
 import { slotsOf, termsOf, type World } from "./world-tables.ts";
 
 /** What one batch loads at most. */

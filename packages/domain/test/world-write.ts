@@ -15,7 +15,6 @@ import {
   type SlotId,
   type WaitlistEntry,
 } from "../src/index.ts";
-
 import { slotsOf, type World } from "./world-tables.ts";
 
 export function commit(world: World, eventId: EventId, result: BatchResult): void {

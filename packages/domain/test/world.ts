@@ -18,7 +18,6 @@ import {
   windDown,
 } from "../src/index.ts";
 import { idOf } from "./names.ts";
-
 import { cannotCome, LOAD_LIMITS, type LoadLimits, loadBatch } from "./world-load.ts";
 import type { EventRow, World } from "./world-tables.ts";
 import { commit, writeReservation } from "./world-write.ts";

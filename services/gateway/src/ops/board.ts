@@ -8,7 +8,7 @@ import { createBullBoard } from "@bull-board/api";
 import type { BaseAdapter } from "@bull-board/api/baseAdapter";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import type { AppControllerRoute, AppViewRoute, IServerAdapter, UIConfig } from "@bull-board/api/typings/app";
-import { ACTIVATIONS, DEADLINES, showJob, type WatchedQueue } from "@holdfast/event-queue";
+import { ACTIVATIONS, DEADLINES, PROMOTIONS, showJob, type WatchedQueue } from "@holdfast/event-queue";
 
 /** Seconds between two looks of an open page. A page in the background does not look. */
 const POLL_SECONDS = 5;
@@ -27,6 +27,7 @@ const UI_CONFIG: UIConfig = {
 const ABOUT: Readonly<Record<string, string>> = {
   [ACTIVATIONS]: "Events with work: those that wait for a worker, and those that one drains now",
   [DEADLINES]: "Timers: one for each event and second at which holds end",
+  [PROMOTIONS]: "Timers: slots whose waiters are to be looked at, at once or when a collection runs out",
 };
 
 const TYPES: Readonly<Record<string, string>> = {

@@ -120,9 +120,17 @@ export function promote(state: EventView, { input }: PromoteCommand, now: EpochM
     .filter((entry) => entry.slotId === slot.id && entry.status === "waiting" && isAsked(entry))
     .filter((entry) => recheck.has(entry.id) || !isParked(entry))
     .sort((a, b) => a.seq - b.seq);
-  // Behind those that were loaded nobody is offered anything: others may come before.
-  for (const entry of inLine) look.at(entry, entry.seq <= loaded.upTo);
-  look.end(loaded.upTo);
+  const after = input.from?.after ?? 0;
+  let holds = input.from === null || !look.ranOut;
+  for (const entry of inLine) {
+    if (!holds) break;
+    // Behind those that were loaded nobody is offered anything: others may come before.
+    look.at(entry, entry.seq <= loaded.upTo);
+    // Who stands between the head and where a look goes on was not loaded: the head must be in their way still.
+    holds = entry.seq > after || look.isStopped;
+  }
+  if (holds) look.end(loaded.upTo);
+  else look.beginAgain();
   return done({}, look.changes, look.followUps);
 }
 
@@ -136,6 +144,8 @@ const lineChange = (slot: Slot, moved: Partial<Line>): Change => ({
 class Look {
   readonly changes: Change[] = [];
   readonly followUps: FollowUp[] = [];
+  /** Tickets were collected until now, or longer ago. */
+  readonly ranOut: boolean;
   readonly #state: EventState;
   readonly #slotId: SlotId;
   readonly #now: EpochMs;
@@ -160,9 +170,9 @@ class Look {
     this.#now = now;
     const { passers, collecting } = this.#slot;
     // When tickets were collected long enough, everybody's count begins again, had there been any to collect or not.
-    const ranOut = collecting !== null && now >= collecting.until && this.#isInTurn(collecting.for);
-    this.#passers = ranOut ? [] : passers;
-    this.#collecting = ranOut ? null : collecting;
+    this.ranOut = collecting !== null && now >= collecting.until && this.#isInTurn(collecting.for);
+    this.#passers = this.ranOut ? [] : passers;
+    this.#collecting = this.ranOut ? null : collecting;
   }
 
   get #slot(): Slot {
@@ -189,6 +199,17 @@ class Look {
       this.#mayPass = false;
       if (isParked(entry)) this.#patch(entry, {});
     }
+  }
+
+  /** Does the first in line want more than is free, or is nothing free? */
+  get isStopped(): boolean {
+    return this.#head !== null || freeTickets(this.#slot) <= 0;
+  }
+
+  /** What this look rested on is no longer so: another one is to begin at the head. */
+  beginAgain(): void {
+    const moved = { passers: this.#passers, collecting: this.#collecting, promoteAt: this.#now };
+    this.changes.push(lineChange(this.#slot, moved));
   }
 
   /** Writes down what is to happen next. */

@@ -25,7 +25,7 @@ interface Held {
   readonly purchasePath: string;
 }
 
-test("F6: after the only worker was frozen over their deadlines, purchases accepted in time win, later ones lose", {
+test("F6, race 2: after the only worker was frozen over their deadlines, purchases accepted in time win, later ones lose", {
   timeout: FREEZE_TIMEOUT_MS,
 }, async () => {
   const [worker] = system.workers;

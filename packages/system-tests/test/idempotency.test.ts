@@ -18,7 +18,7 @@ beforeAll(async () => {
 }, START_TIMEOUT_MS);
 afterAll(() => system.close(), START_TIMEOUT_MS);
 
-test("F6: of two bodies under one key, sent at once through two gateways, exactly one is told that the key is used", {
+test("F6, race 14: of two bodies under one key, sent at once through two gateways, exactly one is told that the key is used", {
   timeout: KEYS_TIMEOUT_MS,
 }, async () => {
   const people = await createPeople(system.pool, PEOPLE);

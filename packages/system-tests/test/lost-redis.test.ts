@@ -20,7 +20,7 @@ beforeAll(async () => {
 }, START_TIMEOUT_MS);
 afterAll(() => system.close(), START_TIMEOUT_MS);
 
-test("a thousand promised commands all end, though Redis is emptied before and while they are applied", {
+test("race 10: a thousand promised commands all end, though Redis is emptied before and while they are applied", {
   timeout: RECOVERY_TIMEOUT_MS,
 }, async () => {
   const people = await createPeople(system.pool, COMMANDS);

@@ -16,7 +16,7 @@ beforeAll(async () => {
 }, START_TIMEOUT_MS);
 afterAll(() => system.close(), START_TIMEOUT_MS);
 
-test("F3: of two overlapping slots, asked for at once by ten thousand people, each gets exactly one", {
+test("F3, race 5: of two overlapping slots, asked for at once by ten thousand people, each gets exactly one", {
   timeout: PAIRS_TIMEOUT_MS,
 }, async () => {
   const people = await createPeople(system.pool, PAIRS);

@@ -38,7 +38,7 @@ test("F2: twenty people for ten tickets: ten hold one, ten are told that all are
   expect(await checkInvariants(system.pool)).toEqual([]);
 });
 
-test("F2: five thousand people for the last ticket: one holds it, nobody meets an error", {
+test("F2, race 13: five thousand people for the last ticket: one holds it, nobody meets an error", {
   timeout: RUSH_TIMEOUT_MS,
 }, async () => {
   expect(await rush(CROWD, 1)).toEqual({ held: 1, "all-held": CROWD - 1 });

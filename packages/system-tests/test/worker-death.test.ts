@@ -119,7 +119,7 @@ async function longestPauses(): Promise<Record<EventId, number>> {
   return Object.fromEntries(rows.map(({ event_id, pause }) => [event_id, Math.round(pause)]));
 }
 
-test(`F4: one of two workers is killed ${KILLS} times under load: every answer stands, in order, once`, {
+test(`F4, race 8: one of two workers is killed ${KILLS} times under load: every answer stands, in order, once`, {
   timeout: DRILL_TIMEOUT_MS,
 }, async () => {
   report(`F4 seed ${SEED}`);

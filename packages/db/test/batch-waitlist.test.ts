@@ -336,6 +336,25 @@ describe("a line longer than one batch looks into", () => {
     await expectSound(database.pool, event.id);
   });
 
+  test("is not looked at again for who joins, but when its head is no longer in the way it is", async () => {
+    const startsAt = Math.ceil(Date.now() / 1000) * 1000 + 86_400_000;
+    const { event, others } = await soldTo(2, 3, { startsAt, waitlist: { maxSkips: 0 } });
+    const [ann, bob, cid] = others as [UserId, UserId, UserId];
+    await join(event, [ann, bob], (n) => 2 - n);
+    await applyWhole(event.id, [setCapacity(event.id, event.organizerId, event.slotId, 3)]);
+    expect(await standing(event)).toEqual(["waiting", "waiting"]);
+    const { followUps } = await apply(event.id, [joinWaitlist(event.id, cid, event.slotId)]);
+    expect(followUps).toMatchObject([{ kind: "promote", from: { after: 2 }, recheck: [] }]);
+
+    const elsewhere = await createEvent(database.pool, { startsAt });
+    await apply(elsewhere.id, [reserve(elsewhere.id, ann)]);
+    const [look] = followUps;
+    if (look?.kind !== "promote") throw new Error("nobody is asked to look");
+    await applyWhole(event.id, [promote(event.id, event.slotId, look)]);
+    expect(await standing(event)).toEqual(["parked", "offered", "waiting"]);
+    await expectSound(database.pool, event.id, elsewhere.id);
+  });
+
   test("takes as many offers as are free, one after the other", async () => {
     const free = GATHERED_USERS_MAX + 50;
     const { event, others } = await soldTo(1, LONG);

@@ -44,7 +44,7 @@ describe.concurrent("with the waitlist worker", () => {
   const TICKETS = 70;
   const WAITERS = 100;
   const SILENT = 30;
-  const SILENT_AMONG = 85;
+  const SILENT_AMONG = 80;
   const OFFER_SECONDS = 1;
   const STARTS_IN_MS = 40_000;
 

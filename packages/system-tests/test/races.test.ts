@@ -261,7 +261,7 @@ test("race 10: Redis is emptied, twice, while people wait and offers run: each i
 }, async () => {
   const { pool, door, system } = house;
   const TICKETS = 5;
-  const WAITERS = 10;
+  const WAITERS = 7;
   const OFFER_SECONDS = 1;
   /** Milliseconds after which an offer has ended, with its timer lost: lateness, a sweep, a lease, slack. */
   const ENDED_LATE_MAX_MS = 6_500;

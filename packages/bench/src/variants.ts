@@ -47,6 +47,7 @@ export async function startVariant(name: VariantName, pool: number | null, place
   if (baseline === null) {
     processes.set("reservation-worker", spawnService("reservation-worker", env));
     processes.set("expiry-worker", spawnService("expiry-worker", env));
+    processes.set("waitlist-worker", spawnService("waitlist-worker", env));
   }
   const stop = async (): Promise<void> => {
     const ends = await Promise.all(

@@ -150,6 +150,7 @@ const UPDATE_ENTRIES = statement(
     UPDATE slots s SET waiting = s.waiting + d.waiting, parked = s.parked + d.parked, inventory = s.inventory + 1
     FROM (
       SELECT slot_id, sum(waiting)::int AS waiting, sum(parked)::int AS parked FROM written GROUP BY slot_id
+      HAVING sum(waiting) <> 0 OR sum(parked) <> 0
     ) d WHERE s.event_id = $9 AND s.id = d.slot_id AND s.id = ANY (ARRAY(SELECT slot_id FROM written))
   ), stretched AS (
     UPDATE waitlist_stretches st SET waiting = st.waiting + d.waiting

@@ -374,8 +374,13 @@ export async function loadBatch(
 
   const lane =
     "fence" in claim ? HOLD_LANE(eventId, claim.fence) : TAKE_LANE(eventId, claim.owner, claim.after);
-  const opened = Promise.all([tx.query("BEGIN"), tx.query<LaneRow>(lane)]);
-  const gathered = gathers(known) ? await opened.then(() => gather(tx, eventId, known)) : NOTHING_GATHERED;
+  const begun = tx.query("BEGIN");
+  const laneTaken = tx.query<LaneRow>(lane);
+  let gathered = NOTHING_GATHERED;
+  if (gathers(known)) {
+    await Promise.all([begun, laneTaken]);
+    gathered = await gather(tx, eventId, known);
+  }
   const users = unique([...senders, ...gathered.users]);
   const claimants = unique([
     ...reserves.map(({ userId }) => userId),
@@ -387,7 +392,7 @@ export async function loadBatch(
     ...reserves.flatMap(({ userId, input }) => (input.orWait === true ? [userId] : [])),
   ]);
   const [
-    [, lanes],
+    lanes,
     due,
     strangers,
     events,
@@ -402,7 +407,7 @@ export async function loadBatch(
     entries,
     details,
   ] = await Promise.all([
-    opened,
+    laneTaken, // itself, not what waits for it: what follows a failure fails, too, and the first one tells why
     tx.query<ReservationRow | { id: null }>(
       LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, arrayOf(users), SETTLE_MAX + 1),
     ),
@@ -431,6 +436,7 @@ export async function loadBatch(
         ),
     loadEntries(tx, eventId, left, joiners),
     known.some(isOfOrganizer) ? loadDetails(tx, eventId) : null,
+    begun,
   ]);
 
   const event = events.rows[0];

@@ -200,21 +200,24 @@ test("who waits for a lane gives up after its lock timeout, and its connection i
   const [user] = (await createUsers(database.pool, 1)) as [UserId];
   const one = openBatchPool({ url: database.url, name: "test-one", max: 1, onError: () => undefined });
   const holder = await database.pool.connect();
+  const tx = await one.connect();
   try {
-    await holder.query("BEGIN");
-    await holder.query("SELECT FROM event_lanes WHERE event_id = $1 FOR UPDATE", [event.id]);
-    const tx = await one.connect();
     const command = reserve(event.id, user);
-    await expect(loadBatch(tx, event.id, OWNER, [command], command.at)).rejects.toMatchObject({
-      code: "55P03",
-    });
-    await tx.query("ROLLBACK");
-    await holder.query("ROLLBACK");
+    // More than once: whether the answers to what follows come in one piece with the first one's is a matter of luck.
+    for (let tries = 0; tries < 5; tries += 1) {
+      await holder.query("BEGIN");
+      await holder.query("SELECT FROM event_lanes WHERE event_id = $1 FOR UPDATE", [event.id]);
+      await expect(loadBatch(tx, event.id, OWNER, [command], command.at)).rejects.toMatchObject({
+        code: "55P03",
+      });
+      await tx.query("ROLLBACK");
+      await holder.query("ROLLBACK");
+    }
     const loaded = await loadBatch(tx, event.id, OWNER, [command], command.at);
     expect(loaded.state.slots.size).toBe(1);
-    await tx.query("ROLLBACK");
-    tx.release();
   } finally {
+    await Promise.all([tx.query("ROLLBACK"), holder.query("ROLLBACK")]);
+    tx.release();
     holder.release();
     await one.end();
   }

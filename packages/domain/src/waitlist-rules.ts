@@ -9,8 +9,8 @@ import type {
 import { alreadyReserved, type Obstacle, obstacleToHolding, overUserLimit } from "./eligibility.ts";
 import { end, endWaiting, isOffer } from "./endings.ts";
 import { type Collecting, freeTickets, type Slot, somebodyWaits, waitlistClosesAt } from "./event.ts";
-import { offerIdOf, type SlotId, type UserId, waitlistEntryIdOf } from "./ids.ts";
-import { PARKED_RECHECK_MS } from "./limits.ts";
+import { offerIdOf, type SlotId, type UserId, type WaitlistEntryId, waitlistEntryIdOf } from "./ids.ts";
+import { PARKED_RECHECK_MAX_MS, PARKED_RECHECK_MS } from "./limits.ts";
 import { organizes } from "./organizer-rules.ts";
 import {
   type Change,
@@ -114,6 +114,7 @@ export function promote(state: EventView, { input }: PromoteCommand, now: EpochM
   if (input.from !== null && slot.promoteAt !== input.from.since) return done({});
   const look = new Look(state, slot.id, now);
   const recheck = new Set(input.recheck);
+  if (recheck.size > 0 && isUnderWay(slot, now)) return lookAgain(state, look, recheck);
   const isAsked = (entry: WaitlistEntry): boolean =>
     loaded.entries.has(entry.id) || (entry.seq > loaded.lastSeq && entry.seq <= loaded.upTo);
   const inLine = [...state.entries.values()]
@@ -133,6 +134,19 @@ export function promote(state: EventView, { input }: PromoteCommand, now: EpochM
   else look.beginAgain();
   return done({}, look.changes, look.followUps);
 }
+
+/** While others look at the line, only whether they may have tickets again; if so, that look has missed them. */
+function lookAgain(state: EventView, look: Look, recheck: ReadonlySet<WaitlistEntryId>): Decision {
+  for (const id of recheck) {
+    const entry = state.entries.get(id);
+    if (entry !== undefined && isParked(entry)) look.at(entry, false);
+  }
+  if (look.hasUnparked) look.beginAgain();
+  return done({}, look.changes, look.followUps);
+}
+
+/** Are its waiters being looked at, or about to be? */
+const isUnderWay = ({ promoteAt }: Slot, now: EpochMs): boolean => promoteAt !== null && promoteAt < now;
 
 const lineChange = (slot: Slot, moved: Partial<Line>): Change => ({
   kind: "line",
@@ -201,6 +215,13 @@ class Look {
     }
   }
 
+  /** Has somebody who was parked come back into the line? */
+  get hasUnparked(): boolean {
+    return this.changes.some(
+      (change) => change.kind === "entry" && change.wasParked && change.patch.recheckAt === null,
+    );
+  }
+
   /** Does the first in line want more than is free, or is nothing free? */
   get isStopped(): boolean {
     return this.#head !== null || freeTickets(this.#slot) <= 0;
@@ -222,9 +243,13 @@ class Look {
     }
     if (this.#collecting !== null && !this.#isInTurn(this.#collecting.for)) this.#collecting = null;
     let promoteAt: EpochMs | null = this.#collecting?.until ?? null;
+    if (this.#head !== null && freeTickets(slot) > 0) {
+      // It keeps tickets from others only as long as it may have them itself: nobody else would ask.
+      promoteAt = Math.min(promoteAt ?? Number.POSITIVE_INFINITY, now + PARKED_RECHECK_MS);
+    }
     const isAllLoaded = !Number.isFinite(upTo);
     if (!isAllLoaded && this.#mayPass && freeTickets(slot) > 0 && somebodyWaits(terms, slot, now)) {
-      promoteAt = now - 1; // what comes free from now on is later
+      promoteAt = now - 1; // what comes free from now on is later, and no two batches are of one moment
       this.#goOn({ after: upTo, since: promoteAt });
     }
     const moved: Line = { passers: this.#passers, collecting: this.#collecting, promoteAt };
@@ -263,13 +288,16 @@ class Look {
     return blocked.obstacle;
   }
 
+  /** For the same reason as before it waits twice as long: what changes of its user's is told. */
   #park(entry: WaitlistEntry, obstacle: Obstacle): void {
+    const now = this.#now;
     const cooledAt =
       obstacle.code === "limit-exceeded" && obstacle.limit === "cooldown" ? obstacle.retryAt : null;
-    this.#patch(entry, {
-      recheckAt: cooledAt ?? this.#now + PARKED_RECHECK_MS,
-      lastPassedOver: passedOver(obstacle, this.#now),
-    });
+    const why = passedOver(obstacle, now);
+    const before = entry.lastPassedOver;
+    const isNew = before === null || !isSameReason(before, why);
+    const pause = Math.min(Math.max(PARKED_RECHECK_MS, now - (isNew ? now : before.at)), PARKED_RECHECK_MAX_MS);
+    this.#patch(entry, { recheckAt: cooledAt ?? now + pause, ...(isNew ? { lastPassedOver: why } : {}) });
   }
 
   #block(entry: WaitlistEntry): void {
@@ -324,11 +352,14 @@ class Look {
       endReason: null,
     };
     this.#do({ kind: "held", before: null, reservation });
-    const head = this.#head;
-    if (head === null) return;
-    this.#passers = [...this.#passers.filter((seq) => seq > head.seq), entry.seq];
+    if (this.#head === null) return;
+    // The greatest tell of everybody in line how often they were passed, up to as often as one may be.
+    this.#passers = [...this.#passers, entry.seq].sort((a, b) => b - a).slice(0, terms.waitlist.maxSkips);
   }
 }
+
+const isSameReason = (a: PassedOver, b: PassedOver): boolean =>
+  a.reason === b.reason && a.limit === b.limit && a.reservationId === b.reservationId;
 
 const isSameLine = (slot: Slot, line: Line): boolean =>
   slot.promoteAt === line.promoteAt &&
@@ -350,23 +381,22 @@ function passedOver(obstacle: Obstacle, at: EpochMs): PassedOver {
 
 /** After something came free, or the line is another: the slot's waiters are to be looked at, from the head. */
 export function promotionsDue(state: EventView, changes: readonly Change[], now: EpochMs): Change[] {
-  const touched = new Set(changes.flatMap((change) => touchedBy(change) ?? []));
-  return [...touched].flatMap((slotId) => {
+  const freed = new Set(changes.flatMap((change) => freedBy(change) ?? []));
+  const shortened = new Set(changes.flatMap((change) => shortenedBy(change) ?? []));
+  return [...freed.union(shortened)].flatMap((slotId) => {
     const slot = state.slots.get(slotId);
     if (slot === undefined || freeTickets(slot) <= 0 || !somebodyWaits(state.terms, slot, now)) return [];
-    return slot.promoteAt === now ? [] : [lineChange(slot, { promoteAt: now })];
+    // A look that is under way sees by itself who has gone.
+    if (slot.promoteAt === now || (isUnderWay(slot, now) && !freed.has(slotId))) return [];
+    return [lineChange(slot, { promoteAt: now })];
   });
 }
 
-function touchedBy(change: Change): SlotId | null {
-  switch (change.kind) {
-    case "ended":
-      return change.reservation.slotId;
-    case "entry":
-      return change.before === "waiting" ? change.slotId : null;
-    case "slot-edited":
-      return change.slot.id;
-    default:
-      return null;
-  }
+function freedBy(change: Change): SlotId | null {
+  if (change.kind === "ended") return change.reservation.slotId;
+  return change.kind === "slot-edited" ? change.slot.id : null;
 }
+
+/** The line without somebody who may have been its head. */
+const shortenedBy = (change: Change): SlotId | null =>
+  change.kind === "entry" && change.before === "waiting" && !change.wasParked ? change.slotId : null;

@@ -86,10 +86,12 @@ export function createLineModel(world: World, eventId: EventId): LineModel {
     );
     if (ranOut(slot, now)) {
       events.add("a collection ran out");
+      // With others before it, it may not have been looked at: then it is collected for again.
+      const isFirst = lineOf(after, slot.id)[0]?.seq === before.slots.get(slot.id)?.collecting?.for;
       for (const tally of waitingOf(before, slot.id).map(({ id }) => tallies.get(id))) {
         if (tally === undefined) continue;
         tally.bound += maxSkips;
-        tally.passesOfLate = 0;
+        if (isFirst) tally.passesOfLate = 0;
       }
     }
     const wrong: string[] = [];

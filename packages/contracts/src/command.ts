@@ -91,14 +91,15 @@ export function problemOfOutcome(outcome: Outcome): ProblemFacts | null {
   }
 }
 
-/** What a success made, of which event, shown as of a moment. Null for what makes nothing. */
-export function presentResult(made: Succeeded, eventId: EventId, at: number): Result | null {
+/** What a success made, of which event, as it was then. Null for what makes nothing. */
+export function presentResult(made: Succeeded, eventId: EventId): Result | null {
   if (made.reservation !== null) return presentReservation(made.reservation);
   if (made.entry !== undefined) {
     return presentWaitlistEntry({ ...made.entry, position: made.position ?? null, offer: null });
   }
-  if (made.slot !== undefined) return presentSlotMade(eventId, made.slot);
-  return made.event === undefined ? null : presentEventMade(made.event, at);
+  const { available = 0, event, slot } = made;
+  if (slot !== undefined) return presentSlotMade(eventId, slot, available);
+  return event === undefined ? null : presentEventMade(event, made.asOf ?? event.updatedAt);
 }
 
 function explain({ outcome, seq, seen, submittedAt, finishedAt }: CommandFacts): Explanation | null {
@@ -126,8 +127,7 @@ function ruleOf(outcome: Outcome): string {
 export function presentCommand(command: CommandFacts, requestId: string): Command {
   const { outcome } = command;
   const problem = outcome === null ? null : problemOfOutcome(outcome);
-  const at = command.finishedAt ?? command.submittedAt;
-  const result = outcome?.status === "succeeded" ? presentResult(outcome, command.eventId, at) : null;
+  const result = outcome?.status === "succeeded" ? presentResult(outcome, command.eventId) : null;
   const occasion: Occasion = { instance: commandPath(command.id), requestId };
   return {
     object: "command",

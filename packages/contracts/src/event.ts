@@ -6,7 +6,6 @@ import {
   EVENT_STATUSES,
   EventId,
   eventStatus,
-  freeTickets,
   OVERLAP_POLICIES,
   SLOTS_PER_EVENT_MAX,
   SlotId,
@@ -139,9 +138,9 @@ const presentSlot = (eventId: EventId, slot: SlotFacts, available: number): Slot
   ...presentCounters(slot, available),
 });
 
-/** A slot as a command left it, which says nothing of when its waitlist closes: until then who waits has its tickets. */
-export const presentSlotMade = (eventId: EventId, slot: SlotFacts): Slot =>
-  presentSlot(eventId, slot, slot.waiting > slot.parked ? 0 : freeTickets(slot));
+/** A slot as a command left it. */
+export const presentSlotMade = (eventId: EventId, slot: SlotFacts, available: number): Slot =>
+  presentSlot(eventId, slot, available);
 
 function present(event: EventFacts, paused: boolean, now: number): Event {
   return {

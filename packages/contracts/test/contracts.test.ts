@@ -237,14 +237,14 @@ describe("commands", () => {
       { result: { object: "waitlistEntry", position: null }, explanation: { rule: "left" } },
     ],
     [
-      { status: "succeeded", reservation: null, slot: domainSlot },
+      { status: "succeeded", reservation: null, slot: domainSlot, available: 2 },
       {
         result: { object: "slot", id: reservation.slotId, eventId: event.id, available: 2 },
         explanation: { rule: "done" },
       },
     ],
     [
-      { status: "succeeded", reservation: null, slot: { ...domainSlot, waiting: 2, parked: 1 } },
+      { status: "succeeded", reservation: null, slot: { ...domainSlot, waiting: 2, parked: 1 }, available: 0 },
       { result: { object: "slot", available: 0, waiting: 2 } },
     ],
     [

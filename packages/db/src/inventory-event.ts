@@ -54,7 +54,9 @@ const INSERT_SLOTS = statement(
 const DELETE_SLOTS = statement(
   "delete-slots",
   `WITH gone AS (
-    DELETE FROM slots WHERE id = ANY ($2::text[]) AND event_id = $1 AND NOT used AND last_seq = 0 RETURNING id
+    DELETE FROM slots WHERE id = ANY ($2::text[]) AND event_id = $1 AND NOT used AND last_seq = 0
+      AND NOT EXISTS (SELECT FROM reservations r WHERE r.event_id = $1 AND r.slot_id = slots.id OFFSET 0)
+    RETURNING id
   ) SELECT expect_rows(count(*), cardinality($2::text[])) FROM gone`,
 );
 
@@ -71,6 +73,22 @@ const UPDATE_EVENT = statement(
   WHERE e.id = $1`,
 );
 
+/** Parked entries that one statement asks to be looked at again. */
+const RECHECKED_MAX = 10_000;
+
+/** The sweep does it: those who were parked for a limit that was raised. */
+const RECHECK_LIMITED = statement(
+  "recheck-limited",
+  `UPDATE waitlist_entries e SET recheck_at = ${time("$3::float8")}
+  FROM (
+    SELECT w.ctid FROM slots s CROSS JOIN LATERAL (
+      SELECT ctid, recheck_at, last_passed_over FROM waitlist_entries WHERE slot_id = s.id AND status = 'waiting' OFFSET 0
+    ) w
+    WHERE s.event_id = $1 AND s.parked > 0 AND w.recheck_at > ${time("$3::float8")}
+      AND w.last_passed_over ->> 'limit' = $2 LIMIT ${RECHECKED_MAX}
+  ) AS place WHERE e.ctid = place.ctid`,
+);
+
 const END_WIND_DOWN = statement("end-wind-down", "UPDATE events SET winding_down = false WHERE id = $1");
 
 export const loadDetails = async (tx: pg.ClientBase, eventId: EventId): Promise<EventDetails | null> => {
@@ -85,6 +103,7 @@ export interface NetEvent {
   readonly removed: readonly SlotId[];
   readonly lines: ReadonlyMap<SlotId, Line>;
   readonly event: { readonly terms: EventTerms; readonly details: EventDetails } | null;
+  readonly raised: { readonly limit: string; readonly at: EpochMs } | null;
   readonly woundDown: boolean;
 }
 
@@ -94,6 +113,7 @@ export function netEvent(changes: readonly Change[]): NetEvent {
   const removed = new Set<SlotId>();
   const lines = new Map<SlotId, Line>();
   let event: NetEvent["event"] = null;
+  let raised: NetEvent["raised"] = null;
   let woundDown = false;
   for (const change of changes) {
     switch (change.kind) {
@@ -113,6 +133,9 @@ export function netEvent(changes: readonly Change[]): NetEvent {
       case "event-edited":
         event = change;
         break;
+      case "limit-raised":
+        raised = change;
+        break;
       case "wound-down":
         woundDown = true;
         break;
@@ -125,6 +148,7 @@ export function netEvent(changes: readonly Change[]): NetEvent {
     removed: [...removed],
     lines,
     event,
+    raised,
     woundDown,
   };
 }
@@ -140,6 +164,7 @@ export const writeEvent = (eventId: EventId, net: NetEvent): pg.QueryConfig[] =>
   ...(net.lines.size === 0 ? [] : [updateLines(eventId, net.lines)]),
   ...(net.removed.length === 0 ? [] : [DELETE_SLOTS(eventId, arrayOf(net.removed))]),
   ...(net.event === null ? [] : [updateEvent(eventId, net.event)]),
+  ...(net.raised === null ? [] : [RECHECK_LIMITED(eventId, net.raised.limit, net.raised.at)]),
   ...(net.woundDown ? [END_WIND_DOWN(eventId)] : []),
 ];
 
@@ -250,7 +275,7 @@ export const slotOf = (row: SlotRow): Slot => ({
   capacity: row.capacity,
   held: row.held,
   purchased: row.purchased,
-  used: row.used,
+  used: row.used || row.held + row.purchased > 0, // workers of an earlier version do not tell
   waiting: row.waiting,
   parked: row.parked,
   lastSeq: row.last_seq,

@@ -107,9 +107,11 @@ export function applyBatch(commands: readonly AnyCommand[], batch: Batch): Batch
 function promotions(state: EventView, changes: readonly Change[], now: EpochMs): FollowUp[] {
   const touched = new Set(changes.flatMap((change) => (change.kind === "line" ? [change.slotId] : [])));
   return [...touched].flatMap((slotId): FollowUp[] => {
-    const at = state.slots.get(slotId)?.promoteAt ?? null;
+    const { promoteAt: at = null, collecting = null, lastSeq = 0 } = state.slots.get(slotId) ?? {};
     if (at === null || at < now) return []; // earlier: a look that goes on by itself
-    return [{ kind: "promote", eventId: state.terms.id, slotId, at, from: null, recheck: [] }];
+    // Later, and nothing runs out then: is the head, which is in others' way, still to have tickets?
+    const from = at > now && at !== collecting?.until ? { after: lastSeq, since: at } : null;
+    return [{ kind: "promote", eventId: state.terms.id, slotId, at, from, recheck: [] }];
   });
 }
 

@@ -142,7 +142,7 @@ function joinWaitlist(state: EventView, command: JoinWaitlistCommand, { at, now 
   const { userId } = command;
   const { quantity, slotId } = command.input;
   const slot = slotOnSale(state, slotId, { at, now });
-  if ("code" in slot) return refuse(slot);
+  if ("code" in slot) return refuse(slot.code === "not-found" ? { code: "not-found" } : slot);
   const closed = whyNotJoin(state, slot, now);
   if (closed?.code === "waitlist-closed") return refuse(closed);
   if (quantity > terms.maxPerOrder) return refuse({ code: "limit-exceeded", limit: "order" });

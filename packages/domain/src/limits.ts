@@ -11,8 +11,12 @@ export const COOLDOWN_AFTER = 5;
 export const COOLDOWN_WINDOW_MS = 600_000;
 export const COOLDOWN_MS = 300_000;
 
-/** Milliseconds after which a parked waiter is looked at again, when nothing else asked for it. */
+/**
+ * Milliseconds after which a waiter who is in others' way, or is parked, is looked at again, when nothing else asked for
+ * it. A parked one waits longer and longer.
+ */
 export const PARKED_RECHECK_MS = 60_000;
+export const PARKED_RECHECK_MAX_MS = 1_800_000;
 
 export const HOLD_SECONDS_DEFAULT = 300;
 export const HOLD_SECONDS_MAX = 86_400;

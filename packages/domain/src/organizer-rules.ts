@@ -17,6 +17,7 @@ import type {
 import { hasRole } from "./commands.ts";
 import { end, endWaiting } from "./endings.ts";
 import {
+  availableTickets,
   byStart,
   type EventDetails,
   type EventFacts,
@@ -77,7 +78,9 @@ export function editEvent(state: EventView, command: EditEventCommand, now: Epoc
       ? []
       : [...state.slots.values()].map((slot) => ({ kind: "slot-edited", slot }));
   const followUps: FollowUp[] = edits.waitlist === undefined ? [] : [windDownOf(terms)];
-  return done({ event: facts(change, state.slots) }, [change, ...slots], followUps);
+  const raised: Change[] =
+    terms.maxPerUser > state.terms.maxPerUser ? [{ kind: "limit-raised", limit: "user", at: now }] : [];
+  return done({ event: facts(change, state.slots), asOf: now }, [change, ...slots, ...raised], followUps);
 }
 
 function edited(state: EventView, edits: EventEdits): { terms: EventTerms; details: EventDetails } {
@@ -135,7 +138,10 @@ export function addSlot(state: EventView, command: AddSlotCommand, now: EpochMs)
     collecting: null,
     promoteAt: null,
   };
-  return done({ slot }, [{ kind: "slot-added", slot }, moveOn(detailsOf(state), state.terms, now)]);
+  return done({ slot, available: capacity }, [
+    { kind: "slot-added", slot },
+    moveOn(detailsOf(state), state.terms, now),
+  ]);
 }
 
 export function editSlot(state: EventView, command: EditSlotCommand, now: EpochMs): Decision {
@@ -169,7 +175,8 @@ function changeSlot(state: EventView, before: Slot, edits: SlotEdits, now: Epoch
   }
   const changes: Change[] = [{ kind: "slot-edited", slot }, moveOn(detailsOf(state), state.terms, now)];
   const tooSmallForSome = slot.capacity < before.capacity && slot.waiting > 0;
-  return done({ slot }, changes, tooSmallForSome ? [windDownOf(state.terms)] : []);
+  const available = availableTickets(state.terms, slot, now);
+  return done({ slot, available }, changes, tooSmallForSome ? [windDownOf(state.terms)] : []);
 }
 
 export function removeSlot(state: EventView, command: RemoveSlotCommand, now: EpochMs): Decision {
@@ -180,7 +187,11 @@ export function removeSlot(state: EventView, command: RemoveSlotCommand, now: Ep
   if (slot === undefined) return refuse({ code: "not-found" });
   if (refusal !== null) return refuse(refusal);
   if (slot.used || slot.lastSeq > 0 || state.slots.size === 1) return refuse({ code: "slot-in-use" });
-  return done({ slot }, [{ kind: "slot-removed", slotId }, moveOn(detailsOf(state), state.terms, now)]);
+  const { capacity: available } = slot;
+  return done({ slot, available }, [
+    { kind: "slot-removed", slotId },
+    moveOn(detailsOf(state), state.terms, now),
+  ]);
 }
 
 export function setSalesClosed(
@@ -192,9 +203,9 @@ export function setSalesClosed(
   const refusal = whyNot(state, command);
   if (refusal !== null) return refuse(refusal);
   const { terms } = state;
-  if (terms.salesClosed === salesClosed) return done({ event: unchanged(state) });
+  if (terms.salesClosed === salesClosed) return done({ event: unchanged(state), asOf: now });
   const change = moveOn(detailsOf(state), { ...terms, salesClosed }, now);
-  return done({ event: facts(change, state.slots) }, [change]);
+  return done({ event: facts(change, state.slots), asOf: now }, [change]);
 }
 
 const unchanged = (state: EventView): EventFacts =>
@@ -204,9 +215,9 @@ const unchanged = (state: EventView): EventFacts =>
 export function cancelEvent(state: EventView, command: CancelEventCommand, now: EpochMs): Decision {
   if (!organizes(state, command)) return refuse({ code: "not-found" });
   const { terms } = state;
-  if (terms.cancelledAt !== null) return done({ event: unchanged(state) });
+  if (terms.cancelledAt !== null) return done({ event: unchanged(state), asOf: now });
   const change = moveOn(detailsOf(state), { ...terms, cancelledAt: now }, now);
-  return done({ event: facts(change, state.slots) }, [change], [windDownOf(terms)]);
+  return done({ event: facts(change, state.slots), asOf: now }, [change], [windDownOf(terms)]);
 }
 
 const windDownOf = ({ id }: EventTerms): FollowUp => ({ kind: "wind-down", eventId: id, after: null });

@@ -50,8 +50,12 @@ export interface Succeeded {
   readonly entry?: WaitlistEntry;
   /** The entry's place in the line, counted from 1; null when it does not wait. */
   readonly position?: number | null;
+  /** The slot that was made or changed, and the tickets of it that the public may have. */
   readonly slot?: Slot;
+  readonly available?: number;
+  /** The event as it was at that time. */
   readonly event?: EventFacts;
+  readonly asOf?: EpochMs;
 }
 
 export type Outcome =
@@ -92,6 +96,8 @@ export type EventChange =
   | { readonly kind: "slot-removed"; readonly slotId: SlotId }
   /** `details.version` has been moved on. */
   | { readonly kind: "event-edited"; readonly terms: EventTerms; readonly details: EventDetails }
+  /** The reason for which entries were parked may be gone: they are to be looked at again. */
+  | { readonly kind: "limit-raised"; readonly limit: "user"; readonly at: EpochMs }
   /** Everything that a cancelled event left behind has ended. */
   | { readonly kind: "wound-down" };
 

@@ -172,6 +172,7 @@ function evolveEvent(state: EventState, change: EventChange): void {
       state.terms = change.terms;
       state.details = change.details;
       break;
+    case "limit-raised":
     case "wound-down":
       break;
   }

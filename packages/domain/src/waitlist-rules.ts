@@ -296,7 +296,10 @@ class Look {
     const why = passedOver(obstacle, now);
     const before = entry.lastPassedOver;
     const isNew = before === null || !isSameReason(before, why);
-    const pause = Math.min(Math.max(PARKED_RECHECK_MS, now - (isNew ? now : before.at)), PARKED_RECHECK_MAX_MS);
+    const pause = Math.min(
+      Math.max(PARKED_RECHECK_MS, now - (isNew ? now : before.at)),
+      PARKED_RECHECK_MAX_MS,
+    );
     this.#patch(entry, { recheckAt: cooledAt ?? now + pause, ...(isNew ? { lastPassedOver: why } : {}) });
   }
 
@@ -383,7 +386,7 @@ function passedOver(obstacle: Obstacle, at: EpochMs): PassedOver {
 export function promotionsDue(state: EventView, changes: readonly Change[], now: EpochMs): Change[] {
   const freed = new Set(changes.flatMap((change) => freedBy(change) ?? []));
   const shortened = new Set(changes.flatMap((change) => shortenedBy(change) ?? []));
-  return [...freed.union(shortened)].flatMap((slotId) => {
+  return [...new Set([...freed, ...shortened])].flatMap((slotId) => {
     const slot = state.slots.get(slotId);
     if (slot === undefined || freeTickets(slot) <= 0 || !somebodyWaits(state.terms, slot, now)) return [];
     // A look that is under way sees by itself who has gone.

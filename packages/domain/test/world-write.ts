@@ -134,6 +134,13 @@ function writeEvent(world: World, eventId: EventId, change: EventChange): void {
       world.terms.set(eventId, change.terms);
       world.details.set(eventId, change.details);
       break;
+    case "limit-raised":
+      for (const entry of world.entries.values()) {
+        const isLimited = isParked(entry) && entry.lastPassedOver?.limit === change.limit;
+        if (entry.eventId !== eventId || !isLimited || (entry.recheckAt ?? 0) <= change.at) continue;
+        world.entries.set(entry.id, { ...entry, recheckAt: change.at });
+      }
+      break;
     case "wound-down":
       world.windingDown.delete(eventId);
       break;

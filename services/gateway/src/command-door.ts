@@ -27,7 +27,6 @@ export const COMMAND_PROBLEMS = ["not-found", "idempotency-key-reused", "queue-f
 export interface CommandDoorDeps {
   readonly commands: Commands;
   readonly metrics: Pick<GatewayMetrics, "answered">;
-  readonly now: () => EpochMs;
 }
 
 export interface CommandAsked {
@@ -71,7 +70,7 @@ export async function slotEventOf(
 
 /** Submits a command and answers with its outcome, or with 202 when that takes longer than the client waits. */
 export async function answerCommand(
-  { commands, metrics, now }: CommandDoorDeps,
+  { commands, metrics }: CommandDoorDeps,
   command: Command,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -106,7 +105,7 @@ export async function answerCommand(
   const { outcome } = submitted;
   const problem = problemOfOutcome(outcome);
   if (problem !== null) return replyProblem(request, reply, problem);
-  const made = madeBy(outcome, command.eventId, now());
+  const made = madeBy(outcome, command.eventId);
   reply.code(succeeded);
   if (succeeded === 201) reply.header("location", pathOf(made));
   return made;
@@ -119,8 +118,8 @@ function replyAccepted(record: CommandFacts, request: FastifyRequest, reply: Fas
   return presentCommand(record, request.id);
 }
 
-function madeBy(outcome: Outcome, eventId: EventId, at: EpochMs): Result {
-  const made = outcome.status === "succeeded" ? presentResult(outcome, eventId, at) : null;
+function madeBy(outcome: Outcome, eventId: EventId): Result {
+  const made = outcome.status === "succeeded" ? presentResult(outcome, eventId) : null;
   if (made === null) throw new Error("a user's command succeeded and made nothing");
   return made;
 }

@@ -10,8 +10,8 @@ import {
   forgetEnded,
   latePromotions,
   overdueEvents,
+  type ParkedEntries,
   planByIndex,
-  type Queryable,
   type SlotOfEvent,
 } from "@holdfast/db";
 import {
@@ -94,11 +94,19 @@ export async function sweepOnce(deps: SweepDeps): Promise<Swept | null> {
     ]);
     if (rows[0]?.mine !== true) return null;
     const forgotten = (await forgetEnded(deps.pool)).length;
-    const late = await settleLateHolds(deps);
+    // Looked up first: the turn is this connection's, and may not wait for what is sent.
     await planByIndex(client);
-    const rechecked = await recheckParked(client, deps);
-    const promoted = await promoteLate(client, deps);
-    const woundDown = await goOnWindingDown(client, deps);
+    const overduePromotions = await latePromotions(client, {
+      lateMs: PROMOTION_LATE_MS,
+      limit: SWEEP_EVENTS_MAX,
+    });
+    const parked = await dueRechecks(client, { limit: RECHECKS_MAX });
+    const leftovers = await eventsToWindDown(client, { limit: SWEEP_EVENTS_MAX });
+    const vain = await eventsWithVainWaiters(client, { limit: SWEEP_EVENTS_MAX });
+    const late = await settleLateHolds(deps);
+    const promoted = await promoteLate(overduePromotions, deps);
+    const rechecked = await recheckParked(parked, deps);
+    const woundDown = await goOnWindingDown([...leftovers, ...vain], deps);
     const { resent, overdue } = await resendOverdue(deps);
     const asked = [...late, ...rechecked.events, ...promoted, ...woundDown, ...overdue];
     const activated = await activateForgotten(deps, asked);
@@ -128,12 +136,10 @@ async function settleLateHolds({ pool, producer, now, newCommandId, log }: Sweep
   return events.map(({ eventId }) => eventId);
 }
 
-/** Before late promotions: what looks at parked entries looks at their line's head, too. */
 async function recheckParked(
-  tx: Queryable,
+  due: readonly ParkedEntries[],
   deps: SweepDeps,
 ): Promise<{ entries: number; events: EventId[] }> {
-  const due = await dueRechecks(tx, { limit: RECHECKS_MAX });
   const idle = await deps.underWay.idle(due.map(({ slotId }) => slotId));
   const slots = due.filter(({ slotId }) => idle.has(slotId));
   for (const { eventId, slotId, entries } of slots) {
@@ -147,8 +153,7 @@ async function recheckParked(
   };
 }
 
-async function promoteLate(tx: Queryable, deps: SweepDeps): Promise<EventId[]> {
-  const late = await latePromotions(tx, { lateMs: PROMOTION_LATE_MS, limit: SWEEP_EVENTS_MAX });
+async function promoteLate(late: readonly SlotOfEvent[], deps: SweepDeps): Promise<EventId[]> {
   const idle = await deps.underWay.idle(late.map(({ slotId }) => slotId));
   const slots = late.filter(({ slotId }) => idle.has(slotId));
   for (const slot of slots) {
@@ -167,11 +172,9 @@ async function look(
   await underWay.note(slotId);
 }
 
-async function goOnWindingDown(tx: Queryable, deps: SweepDeps): Promise<EventId[]> {
+async function goOnWindingDown(events: readonly EventId[], deps: SweepDeps): Promise<EventId[]> {
   const { producer, underWay, now, newCommandId, log } = deps;
-  const cancelled = await eventsToWindDown(tx, { limit: SWEEP_EVENTS_MAX });
-  const vain = await eventsWithVainWaiters(tx, { limit: SWEEP_EVENTS_MAX });
-  const idle = await underWay.idle([...new Set([...cancelled, ...vain])]);
+  const idle = await underWay.idle([...new Set(events)]);
   for (const eventId of idle) {
     log.info({ eventId }, "what nobody can have any more was left: asked its event to end it");
     await producer.enqueue(windDown(newCommandId(), eventId, { at: now(), after: null }));

@@ -159,7 +159,7 @@ export const ORGANIZER: ScenarioTexts = {
     12:00:03  olga  removes slot B      -> done
     12:00:04  olga  removes slot B      -> not-found
     12:00:05  ann   reserves 1 of B     -> not-found slot
-    12:00:06  ann   joins 1 of B        -> not-found slot
+    12:00:06  ann   joins 1 of B        -> not-found
     `,
     "the last one stays": `
     capacity 1, organizer olga, olga is organizer

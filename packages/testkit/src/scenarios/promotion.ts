@@ -302,6 +302,36 @@ export const PROMOTION: ScenarioTexts = {
     12:01:02      (timer)  sweeps              -> settled
     12:01:02      (look)  ann's entry at play  -> parked at 1 by overlap until 12:02:02
     `,
+    "is looked at less and less often while nothing changes": `
+    event play: capacity 1
+    event gala: capacity 9
+    12:00:00  eve  reserves 1 at play      -> held
+    12:00:00  ann  reserves 1 at gala      -> held
+    12:00:00  ann  purchases at gala       -> purchased
+    12:00:01  ann  joins 1 at play         -> waiting at 1
+    12:00:02  eve  cancels at play         -> cancelled
+    12:01:02  (timer)  sweeps              -> settled
+    12:01:02  (look)  ann's entry at play  -> parked at 1 by overlap until 12:02:02
+    12:02:02  (timer)  sweeps              -> settled
+    12:02:02  (look)  ann's entry at play  -> parked at 1 by overlap until 12:04:02
+    12:04:02  (timer)  sweeps              -> settled
+    12:04:02  (look)  ann's entry at play  -> parked at 1 by overlap until 12:08:02
+    16:00:00  (timer)  sweeps              -> settled
+    16:00:00  (look)  ann's entry at play  -> parked at 1 by overlap until 16:30:00
+    `,
+    "keeps tickets from others only as long as it may have them itself": `
+    event play: capacity 3, waitlist strict, holds last 36000s
+    event gala: capacity 9
+    12:00:00  eve  reserves 2 at play      -> held
+    12:00:00  eli  reserves 1 at play      -> held
+    12:00:01  ann  joins 2 at play         -> waiting at 1
+    12:00:02  bob  joins 1 at play         -> waiting at 2
+    12:00:03  eli  cancels at play         -> cancelled
+    12:00:04  ann  reserves 1 at gala      -> held
+    12:00:05  (look)  bob's entry at play  -> waiting at 2
+    12:01:04  (look)  bob's entry at play  -> offered
+    12:01:04  (look)  ann's entry at play  -> parked at 1 by overlap until 12:02:03
+    `,
     "asks the other event to settle a hold that is past its deadline": `
     event play: capacity 1
     event fair: capacity 9, holds last 60s
@@ -330,9 +360,9 @@ export const PROMOTION: ScenarioTexts = {
     12:00:02  ann   reserves 2 of B              -> held
     12:00:03  eve   cancels                      -> cancelled
     12:00:04  olga  edits max per user to 3      -> done
-    12:00:05  (look)  ann's entry of A           -> parked at 1 by limit-exceeded user
-    12:01:03  (timer)  sweeps                    -> settled
-    12:01:03  (look)  ann's entry of A           -> offered
+    12:00:05  (look)  ann's entry of A           -> parked at 1 by limit-exceeded user until 12:00:04
+    12:00:06  (timer)  sweeps                    -> settled
+    12:00:06  (look)  ann's entry of A           -> offered
     `,
     "two small parties of one user share the user's limit, the eldest first": `
     slot A 18:00:00-19:00:00 capacity 1, slot B 19:00:00-20:00:00 capacity 1, max per user 1

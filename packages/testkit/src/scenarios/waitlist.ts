@@ -57,7 +57,7 @@ export const WAITLIST: ScenarioTexts = {
     `,
     "an unknown slot is not found, and one that has started is over while others go on": `
     slot A 18:00:00-19:00:00 capacity 1, slot B 19:00:00-20:00:00 capacity 1
-    18:00:00  ann  joins 99 of C   -> not-found slot
+    18:00:00  ann  joins 99 of C   -> not-found
     18:00:00  ann  joins 99 of A   -> event-over
     `,
     "a waitlist that is off, or closed, comes before any limit": `

@@ -40,7 +40,7 @@ type OrganizerFrame = CommandFrame & { readonly eventId: EventId };
 
 export function organizingEndpoints(deps: GatewayDeps): Endpoint[] {
   const { activate, commands, metrics, now, pool } = deps;
-  const door = { commands, metrics, now };
+  const door = { commands, metrics };
   const { mustOrganize } = authorityOf(deps);
 
   async function frameOfEvent(asked: CommandAsked, eventId: EventId): Promise<OrganizerFrame> {

@@ -37,7 +37,7 @@ const PAGE = {
 
 export function reservationEndpoints(deps: GatewayDeps): Endpoint[] {
   const { commands, metrics, now, origins, pool } = deps;
-  const door = { commands, metrics, now };
+  const door = { commands, metrics };
   const { roleOver, mustOrganize } = authorityOf(deps);
 
   const reserve = endpoint({

@@ -27,7 +27,7 @@ const AfterInLine = z.int().min(1).max(INTEGER_MAX);
 
 export function waitlistEndpoints(deps: GatewayDeps): Endpoint[] {
   const { commands, metrics, now, origins, pool } = deps;
-  const door = { commands, metrics, now };
+  const door = { commands, metrics };
   const { roleOver, mustOrganize } = authorityOf(deps);
 
   const join = endpoint({

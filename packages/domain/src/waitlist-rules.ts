@@ -122,7 +122,7 @@ export function promote(state: EventView, { input }: PromoteCommand, now: EpochM
     .filter((entry) => recheck.has(entry.id) || !isParked(entry))
     .sort((a, b) => a.seq - b.seq);
   const after = input.from?.after ?? 0;
-  let holds = input.from === null || !look.ranOut;
+  let holds = input.from === null || !look.mayPassAgain;
   for (const entry of inLine) {
     if (!holds) break;
     // Behind those that were loaded nobody is offered anything: others may come before.
@@ -158,8 +158,8 @@ const lineChange = (slot: Slot, moved: Partial<Line>): Change => ({
 class Look {
   readonly changes: Change[] = [];
   readonly followUps: FollowUp[] = [];
-  /** Tickets were collected until now, or longer ago. */
-  readonly ranOut: boolean;
+  /** Tickets are no longer collected: it has run out, or they were for somebody who is not in turn any more. */
+  readonly mayPassAgain: boolean;
   readonly #state: EventState;
   readonly #slotId: SlotId;
   readonly #now: EpochMs;
@@ -184,9 +184,11 @@ class Look {
     this.#now = now;
     const { passers, collecting } = this.#slot;
     // When tickets were collected long enough, everybody's count begins again, had there been any to collect or not.
-    this.ranOut = collecting !== null && now >= collecting.until && this.#isInTurn(collecting.for);
-    this.#passers = this.ranOut ? [] : passers;
-    this.#collecting = this.ranOut ? null : collecting;
+    const isInTurn = collecting !== null && this.#isInTurn(collecting.for);
+    const ranOut = isInTurn && now >= collecting.until;
+    this.mayPassAgain = collecting !== null && (ranOut || !isInTurn);
+    this.#passers = ranOut ? [] : passers;
+    this.#collecting = ranOut ? null : collecting;
   }
 
   get #slot(): Slot {
@@ -390,8 +392,8 @@ export function promotionsDue(state: EventView, changes: readonly Change[], now:
     const slot = state.slots.get(slotId);
     if (slot === undefined || freeTickets(slot) <= 0 || !somebodyWaits(state.terms, slot, now)) return [];
     // A look that is under way sees by itself who has gone.
-    if (slot.promoteAt === now || (isUnderWay(slot, now) && !freed.has(slotId))) return [];
-    return [lineChange(slot, { promoteAt: now })];
+    if (isUnderWay(slot, now) && !freed.has(slotId)) return [];
+    return [lineChange(slot, { promoteAt: now })]; // also when it is so already: that may have been meant for another look
   });
 }
 

@@ -50,6 +50,8 @@ const TABLES = [
   "sessions",
   "slots",
   "users",
+  "waitlist_entries",
+  "waitlist_stretches",
 ];
 
 test("many at once migrate once, and again changes nothing", async () => {

@@ -3,7 +3,9 @@ DELETE FROM accepted_commands WHERE command_id = ANY ($1::text[]);
 
 -- delete-slots
 WITH gone AS (
-    DELETE FROM slots WHERE id = ANY ($2::text[]) AND event_id = $1 AND NOT used AND last_seq = 0 RETURNING id
+    DELETE FROM slots WHERE id = ANY ($2::text[]) AND event_id = $1 AND NOT used AND last_seq = 0
+      AND NOT EXISTS (SELECT FROM reservations r WHERE r.event_id = $1 AND r.slot_id = slots.id OFFSET 0)
+    RETURNING id
   ) SELECT expect_rows(count(*), cardinality($2::text[])) FROM gone;
 
 -- end-wind-down
@@ -237,6 +239,16 @@ WITH due AS MATERIALIZED (
 
 -- move-lane
 UPDATE event_lanes SET logical_at = to_timestamp($3::float8 / 1000.0), next_seq = $4 WHERE event_id = $1 AND fence = $2;
+
+-- recheck-limited
+UPDATE waitlist_entries e SET recheck_at = to_timestamp($3::float8 / 1000.0)
+  FROM (
+    SELECT w.ctid FROM slots s CROSS JOIN LATERAL (
+      SELECT ctid, recheck_at, last_passed_over FROM waitlist_entries WHERE slot_id = s.id AND status = 'waiting' OFFSET 0
+    ) w
+    WHERE s.event_id = $1 AND s.parked > 0 AND w.recheck_at > to_timestamp($3::float8 / 1000.0)
+      AND w.last_passed_over ->> 'limit' = $2 LIMIT 10000
+  ) AS place WHERE e.ctid = place.ctid;
 
 -- take-lane
 UPDATE event_lanes SET fence = fence + 1, owner = $2

@@ -90,7 +90,7 @@ async function recordStatements(): Promise<Map<string, string>> {
         leaveWaitlist(event.id, cid, waitlistEntryIdOf(also.id)),
         cancel(event.id, by, reservationIdOf(hold.id), { role: "organizer" }),
         promote(event.id, slotId),
-        editEvent(event.id, by, { name: "Another" }),
+        editEvent(event.id, by, { name: "Another", maxPerUser: 100 }),
         addSlot(event.id, by),
         setCapacity(event.id, by, slotId, 2),
         removeSlot(event.id, by, event.slots[1]?.id ?? slotId),
@@ -135,6 +135,7 @@ test("the statements of a batch are these", () => {
     "load-stamps",
     "lock-users-and-load-due",
     "move-lane",
+    "recheck-limited",
     "take-lane",
     "update-entries",
     "update-event",
@@ -209,6 +210,7 @@ const ENTRIES_BY = {
   "load-left-entries": ["waitlist_entries_place_idx", "waitlist_entries_size_idx"],
   "load-lines": ["waitlist_entries_pkey", "waitlist_entries_turn_idx"],
   "load-live-entries": ["waitlist_entries_one_live_key"],
+  "recheck-limited": ["waitlist_entries_place_idx", "waitlist_entries_size_idx"],
   "update-entries": ["waitlist_entries_pkey"],
 };
 

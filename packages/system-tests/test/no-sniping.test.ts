@@ -268,6 +268,8 @@ test.concurrent.for(Object.keys(WAYS))(
   },
 );
 
-test("W2: after all of them nothing contradicts the invariants", async ({ expect }) => {
+test("W2: after all of them nothing contradicts the invariants", {
+  timeout: RUNS * RUN_TIMEOUT_MS,
+}, async ({ expect }) => {
   expect(await checkInvariants(house.pool)).toEqual([]);
 });

@@ -333,6 +333,6 @@ async function statuses({ id }: TestEvent): Promise<Record<string, number>> {
   return tally(rows.map(({ status }) => status));
 }
 
-test("after all of them nothing contradicts the invariants", async () => {
+test("after all of them nothing contradicts the invariants", { timeout: RACE_TIMEOUT_MS }, async () => {
   expect(await checkInvariants(house.pool)).toEqual([]);
 });

@@ -76,7 +76,7 @@ export function join(
   // What is free is too little for somebody before, or not looked at yet: nothing changes for who is there already.
   const isLookedAt = slot.promoteAt !== null && slot.promoteAt <= now; // later: when a collection runs out
   if (freeTickets(slot) <= 0 || isLookedAt) return done({ entry, position }, [joined]);
-  const from = { after: slot.lastSeq, since: now - 1 };
+  const from = { after: slot.lastSeq, since: markOf(now) };
   const look: FollowUp = { kind: "promote", eventId: terms.id, slotId: slot.id, at: now, from, recheck: [] };
   return done({ entry, position }, [joined, lineChange(slot, { promoteAt: from.since })], [look]);
 }
@@ -147,6 +147,12 @@ function lookAgain(state: EventView, look: Look, recheck: ReadonlySet<WaitlistEn
 
 /** Are its waiters being looked at, or about to be? */
 const isUnderWay = ({ promoteAt }: Slot, now: EpochMs): boolean => promoteAt !== null && promoteAt < now;
+
+/**
+ * By this `promoteAt` a look that goes on knows that it is still the last one. What comes free from now on is later; no
+ * two batches are of one moment; and whole seconds are for looks that are to come.
+ */
+const markOf = (now: EpochMs): EpochMs => ((now - 1) % 1000 === 0 ? now - 2 : now - 1);
 
 const lineChange = (slot: Slot, moved: Partial<Line>): Change => ({
   kind: "line",
@@ -247,11 +253,11 @@ class Look {
     let promoteAt: EpochMs | null = this.#collecting?.until ?? null;
     if (this.#head !== null && freeTickets(slot) > 0) {
       // It keeps tickets from others only as long as it may have them itself: nobody else would ask.
-      promoteAt = Math.min(promoteAt ?? Number.POSITIVE_INFINITY, now + PARKED_RECHECK_MS);
+      promoteAt = Math.min(promoteAt ?? Number.POSITIVE_INFINITY, ceilToSecond(now + PARKED_RECHECK_MS));
     }
     const isAllLoaded = !Number.isFinite(upTo);
     if (!isAllLoaded && this.#mayPass && freeTickets(slot) > 0 && somebodyWaits(terms, slot, now)) {
-      promoteAt = now - 1; // what comes free from now on is later, and no two batches are of one moment
+      promoteAt = markOf(now);
       this.#goOn({ after: upTo, since: promoteAt });
     }
     const moved: Line = { passers: this.#passers, collecting: this.#collecting, promoteAt };

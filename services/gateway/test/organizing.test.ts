@@ -100,8 +100,8 @@ const succeeds = (submission: Submission) => {
   const named = "slotId" in command.input ? (command.input.slotId ?? slotId) : slotIdOf(command.id);
   const outcome: Outcome =
     "slotId" in command.input || command.type === "add-slot"
-      ? { ...none, slot: slotLeft(named) }
-      : { ...none, event: eventLeft(submission) };
+      ? { ...none, slot: slotLeft(named), available: 9 }
+      : { ...none, event: eventLeft(submission), asOf: Date.now() };
   return { kind: "ended", outcome, replayed: false } as const;
 };
 const refuses = (refusal: (Outcome & { status: "rejected" })["refusal"]) => {
@@ -306,7 +306,7 @@ describe("slots", () => {
       submittedAt: AT,
       finishedAt: AT,
       position: null,
-      outcome: { status: "succeeded", reservation: null, slot: slotLeft(gone) },
+      outcome: { status: "succeeded", reservation: null, slot: slotLeft(gone), available: 9 },
       seq: 1,
       seen: null,
     } as const;

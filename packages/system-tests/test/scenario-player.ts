@@ -33,6 +33,12 @@ import { countOutcomes, createEvents, createPeople, loadWorld, slotsOf } from ".
 /** Promotions and looks at parked waiters that may follow from one line. */
 const FOLLOWED_MAX = 1_000;
 
+/**
+ * Looks at waiters, between two lines, that are made in their own moment. A line that is blocked for hours is looked at
+ * every minute, and the others of these looks wait for the next stop: they find what the first ones found.
+ */
+const EXACT_LOOKS_MAX = 3;
+
 export interface Player {
   /** The scenario's lines so far, each as it was written, with what came of it instead where that differs. */
   readonly lines: readonly string[];
@@ -53,6 +59,8 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
 
   const commands = new Map<Step, AnyCommand>();
   const lines: string[] = [];
+  let playedUpTo = 0;
+  let looksSinceLine = 0;
 
   const made = (step: Step): AnyCommand => {
     const known = commands.get(step) ?? unique(commandOf(world, read, step), nth);
@@ -142,10 +150,15 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
     nextStop() {
       const next = read.steps[lines.length];
       if (next === undefined) return null;
-      const promotions = slotsOf(world).flatMap(({ slot }) => slot.promoteAt ?? []);
-      return Math.min(MIDNIGHT + next.at, ...promotions);
+      const looks = slotsOf(world).flatMap(({ slot: { promoteAt, collecting } }) => [
+        looksSinceLine < EXACT_LOOKS_MAX ? (promoteAt ?? 0) : 0,
+        collecting?.until ?? 0,
+      ]);
+      return Math.min(MIDNIGHT + next.at, ...looks.filter((at) => at > playedUpTo));
     },
     async play(now) {
+      playedUpTo = now;
+      looksSinceLine += 1;
       await followUp(new Map(world.reservations), now);
       if (await cancelEvents(pool, read, now)) await loadWorld(pool, world);
       await promise(now);
@@ -153,6 +166,7 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
         const together = nextTogether(read.steps.slice(lines.length));
         const [first] = together;
         if (first === undefined || MIDNIGHT + first.at > now) return;
+        looksSinceLine = 0;
         const results = isCommand(first) ? await playTogether(together, now) : [await playAlone(first, now)];
         for (const [i, step] of together.entries()) lines.push(lineOf(step, results[i] ?? "no answer"));
       }

@@ -40,7 +40,9 @@ export async function loadWorld(pool: pg.Pool, world: World): Promise<void> {
     pool.query<SlotRow>(
       `SELECT id, event_id AS "eventId", name, ${ms("starts_at")} AS "startsAt", ${ms("ends_at")} AS "endsAt", capacity,
         held, purchased, used, waiting, parked, last_seq AS "lastSeq", coalesce(passers, '{}') AS passers,
-        ${ms("promote_at")} AS "promoteAt"
+        CASE WHEN collecting_for IS NOT NULL THEN
+          json_build_object('for', collecting_for, 'until', ${ms("collecting_until")})
+        END AS collecting, ${ms("promote_at")} AS "promoteAt"
       FROM slots WHERE event_id = ANY ($1::text[]) ORDER BY starts_at, id`,
       [events],
     ),
@@ -65,13 +67,13 @@ export async function loadWorld(pool: pg.Pool, world: World): Promise<void> {
   for (const { id } of winding.rows) world.windingDown.add(id);
   for (const id of events) world.slots.set(id, new Map());
   for (const { eventId, ...slot } of slots.rows) {
-    world.slots.get(eventId)?.set(slot.id, { ...slot, collecting: null });
+    world.slots.get(eventId)?.set(slot.id, slot);
   }
   for (const row of reservations.rows) world.reservations.set(row.id, row);
   for (const row of entries.rows) world.entries.set(row.id, row);
 }
 
-type SlotRow = Omit<Slot, "collecting"> & { readonly eventId: EventId };
+type SlotRow = Slot & { readonly eventId: EventId };
 
 /** How many commands of the type the event has ended. */
 export async function countOutcomes(pool: pg.Pool, eventId: EventId, type: Command["type"]): Promise<number> {

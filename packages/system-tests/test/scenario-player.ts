@@ -28,7 +28,14 @@ import { idOf } from "../../domain/test/names.ts";
 import { commandOf, eventRow, MIDNIGHT } from "../../domain/test/play-commands.ts";
 import { resultOf, seen } from "../../domain/test/play-results.ts";
 import { createWorld, sweepsDue, type World } from "../../domain/test/world.ts";
-import { countOutcomes, createEvents, createPeople, loadWorld, slotsOf } from "./scenario-world.ts";
+import {
+  countOutcomes,
+  createEvents,
+  createPeople,
+  loadTerms,
+  loadWorld,
+  slotsOf,
+} from "./scenario-world.ts";
 
 /** Promotions and looks at parked waiters that may follow from one line. */
 const FOLLOWED_MAX = 1_000;
@@ -55,7 +62,7 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
   await createPeople(pool, read);
   await createEvents(pool, read);
   const world = createWorld(read.events.map(eventRow));
-  await loadWorld(pool, world);
+  await Promise.all([loadTerms(pool, world), loadWorld(pool, world)]);
 
   const commands = new Map<Step, AnyCommand>();
   const lines: string[] = [];
@@ -114,6 +121,7 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
     const replies = await Promise.all(given.map((command) => door.ask(command as Command))); // known or not
     const outcomes = replies.map(({ outcome }) => outcome);
     await loadWorld(pool, world);
+    if (isWoundDown !== null) await loadTerms(pool, world);
     await isWoundDown?.(outcomes);
     await followUp(former, now);
     if (settling.length > 0) {
@@ -160,7 +168,7 @@ export async function openPlayer(pool: pg.Pool, door: Crowd, text: string, nth: 
       playedUpTo = now;
       looksSinceLine += 1;
       await followUp(new Map(world.reservations), now);
-      if (await cancelEvents(pool, read, now)) await loadWorld(pool, world);
+      if (await cancelEvents(pool, read, now)) await loadTerms(pool, world);
       await promise(now);
       for (;;) {
         const together = nextTogether(read.steps.slice(lines.length));

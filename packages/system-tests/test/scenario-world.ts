@@ -29,11 +29,19 @@ export async function createEvents(pool: pg.Pool, { events }: Scenario): Promise
 export const slotsOf = (world: World): { eventId: EventId; slot: Slot }[] =>
   [...world.slots].flatMap(([eventId, slots]) => [...slots.values()].map((slot) => ({ eventId, slot })));
 
-/** Reads what the tables hold of the world's events. Rows that it knows keep their place, new ones come last. */
+/** Reads what only organizers change. */
+export async function loadTerms(pool: pg.Pool, world: World): Promise<void> {
+  for (const event of await Promise.all([...world.terms.keys()].map((id) => findEvent(pool, id)))) {
+    if (event === null) throw new Error("an event is gone");
+    world.terms.set(event.id, event);
+    world.details.set(event.id, event);
+  }
+}
+
+/** Reads what anybody's commands change. Rows that it knows keep their place, new ones come last. */
 export async function loadWorld(pool: pg.Pool, world: World): Promise<void> {
   const events = [...world.terms.keys()];
-  const [facts, winding, slots, reservations, entries] = await Promise.all([
-    Promise.all(events.map((id) => findEvent(pool, id))),
+  const [winding, slots, reservations, entries] = await Promise.all([
     pool.query<{ id: EventId }>("SELECT id FROM events WHERE winding_down AND id = ANY ($1::text[])", [
       events,
     ]),
@@ -58,11 +66,6 @@ export async function loadWorld(pool: pg.Pool, world: World): Promise<void> {
       [events],
     ),
   ]);
-  for (const event of facts) {
-    if (event === null) throw new Error("an event is gone");
-    world.terms.set(event.id, event);
-    world.details.set(event.id, event);
-  }
   world.windingDown.clear();
   for (const { id } of winding.rows) world.windingDown.add(id);
   for (const id of events) world.slots.set(id, new Map());

@@ -76,7 +76,7 @@ const UPDATE_EVENT = statement(
 /** Parked entries that one statement asks to be looked at again. */
 const RECHECKED_MAX = 10_000;
 
-/** The sweep does it: those who were parked for a limit that was raised. */
+/** Those who were parked for a limit that was raised are due again. */
 const RECHECK_LIMITED = statement(
   "recheck-limited",
   `UPDATE waitlist_entries e SET recheck_at = ${time("$3::float8")}
@@ -86,7 +86,7 @@ const RECHECK_LIMITED = statement(
     ) w
     WHERE s.event_id = $1 AND s.parked > 0 AND w.recheck_at > ${time("$3::float8")}
       AND w.last_passed_over ->> 'limit' = $2 LIMIT ${RECHECKED_MAX}
-  ) AS place WHERE e.ctid = place.ctid`,
+  ) AS place WHERE e.ctid = place.ctid RETURNING e.id, e.event_id, e.slot_id`,
 );
 
 const END_WIND_DOWN = statement("end-wind-down", "UPDATE events SET winding_down = false WHERE id = $1");
@@ -159,12 +159,15 @@ export const writeSlots = (eventId: EventId, { added, edited }: NetEvent): pg.Qu
   ...(added.length === 0 ? [] : [INSERT_SLOTS(eventId, ...slotArrays(added))]),
 ];
 
+/** Those of its waiters who are to be looked at again, because a limit was raised. */
+export const recheckLimited = (eventId: EventId, { raised }: NetEvent): pg.QueryConfig | null =>
+  raised === null ? null : RECHECK_LIMITED(eventId, raised.limit, raised.at);
+
 /** Statements that must come when everything else of the event is written. */
 export const writeEvent = (eventId: EventId, net: NetEvent): pg.QueryConfig[] => [
   ...(net.lines.size === 0 ? [] : [updateLines(eventId, net.lines)]),
   ...(net.removed.length === 0 ? [] : [DELETE_SLOTS(eventId, arrayOf(net.removed))]),
   ...(net.event === null ? [] : [updateEvent(eventId, net.event)]),
-  ...(net.raised === null ? [] : [RECHECK_LIMITED(eventId, net.raised.limit, net.raised.at)]),
   ...(net.woundDown ? [END_WIND_DOWN(eventId)] : []),
 ];
 

@@ -35,6 +35,7 @@ import { ms, time } from "./epoch.ts";
 import {
   loadDetails,
   netEvent,
+  recheckLimited,
   SLOT_COLUMNS,
   type SlotRow,
   slotOf,
@@ -604,9 +605,11 @@ export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<
   ];
   const written = queries.map((query) => tx.query(query));
   const looked = relieved.length === 0 ? NO_ROWS : findParked(tx, relieved);
-  const [parked, commit] = await Promise.all([looked, tx.query("COMMIT"), ...written]);
+  const limited = recheckLimited(eventId, event);
+  const asked = limited === null ? NO_ROWS : tx.query<ParkedEntry>(limited);
+  const [parked, raised, commit] = await Promise.all([looked, asked, tx.query("COMMIT"), ...written]);
   if (commit.command !== "COMMIT") throw new Error(`the database answered ${commit.command} to COMMIT`);
-  return recheck(parked.rows, write.now);
+  return recheck([...parked.rows, ...raised.rows], write.now);
 }
 
 /** Of one look, which is one command. */

@@ -115,7 +115,7 @@ test("joined, freed, offered, bought and left, all in one batch", async () => {
     [0, 2],
     [0, 2],
     [0, 1],
-    [0, 1],
+    [0, 0],
   ]);
   expect(await standing(event)).toEqual(["fulfilled", "left"]);
   expect(await slot(event)).toMatchObject({ held: 0, purchased: 1, used: true, waiting: 0, lastSeq: 2 });

@@ -248,7 +248,7 @@ UPDATE waitlist_entries e SET recheck_at = to_timestamp($3::float8 / 1000.0)
     ) w
     WHERE s.event_id = $1 AND s.parked > 0 AND w.recheck_at > to_timestamp($3::float8 / 1000.0)
       AND w.last_passed_over ->> 'limit' = $2 LIMIT 10000
-  ) AS place WHERE e.ctid = place.ctid;
+  ) AS place WHERE e.ctid = place.ctid RETURNING e.id, e.event_id, e.slot_id;
 
 -- take-lane
 UPDATE event_lanes SET fence = fence + 1, owner = $2

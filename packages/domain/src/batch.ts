@@ -10,6 +10,7 @@ import { SETTLE_GRACE_MS } from "./limits.ts";
 import { type Change, type Decision, type FollowUp, fail, type Outcome, refuse } from "./outcomes.ts";
 import { type EventState, type EventView, evolve } from "./state.ts";
 import type { EpochMs } from "./time.ts";
+import { isParked } from "./waitlist-entry.ts";
 import { promotionsDue } from "./waitlist-rules.ts";
 
 export interface Batch {
@@ -42,7 +43,7 @@ export interface Applied {
 export interface Seen {
   /** Tickets that the public could have. */
   readonly available: number;
-  /** Entries in its waitlist. */
+  /** Entries of others in its waitlist; for who reserves, those that may have tickets. */
   readonly waitingAhead: number;
 }
 
@@ -118,8 +119,22 @@ function promotions(state: EventView, changes: readonly Change[], now: EpochMs):
 function seenBy(state: EventView, command: AnyCommand, now: EpochMs): Seen | null {
   const slot = slotInQuestion(state, command);
   if (slot === undefined) return null;
-  return { available: availableTickets(state.terms, slot, now), waitingAhead: slot.waiting };
+  const waits = ownWaiting(state, command, slot.id);
+  // Parked ones are before who joins, and not before who wants tickets now.
+  const before = command.type === "reserve" ? slot.waiting - slot.parked : slot.waiting;
+  return { available: availableTickets(state.terms, slot, now), waitingAhead: before - (waits ? 1 : 0) };
 }
+
+/** Does the sender wait for the slot, as far as was loaded? */
+const ownWaiting = (state: EventView, { type, userId }: AnyCommand, slotId: SlotId): boolean =>
+  state.entries.size > 0 &&
+  [...state.entries.values()].some(
+    (entry) =>
+      entry.userId === userId &&
+      entry.slotId === slotId &&
+      entry.status === "waiting" &&
+      (type !== "reserve" || !isParked(entry)),
+  );
 
 /** The slot that a command is about, as far as one can tell before it is decided. */
 function slotInQuestion(state: EventView, command: AnyCommand): Slot | undefined {

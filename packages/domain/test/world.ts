@@ -147,13 +147,18 @@ export function runWhole(
   return { ...ran, followUps: follow(world, ran, now, limits) };
 }
 
-/** Looks at parked waiters again whose own reservations, of any event, have ended. */
+/** Looks at parked waiters again whose own reservations, of any event, have ended, or whose limit was raised. */
 export function rechecksOf(world: World, changes: readonly Change[], at: EpochMs): FollowUp[] {
   const freed = new Set(
     changes.flatMap((change) => (change.kind === "ended" ? [change.reservation.userId] : [])),
   );
+  const limits = new Set(changes.flatMap((change) => (change.kind === "limit-raised" ? [change.limit] : [])));
+  const isRaised = ({ lastPassedOver, recheckAt }: WaitlistEntry): boolean =>
+    recheckAt === at && limits.has(lastPassedOver?.limit as "user");
   return recheck(
-    [...world.entries.values()].filter((entry) => isParked(entry) && freed.has(entry.userId)),
+    [...world.entries.values()].filter(
+      (entry) => isParked(entry) && (freed.has(entry.userId) || isRaised(entry)),
+    ),
     at,
   );
 }

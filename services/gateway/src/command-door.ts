@@ -97,11 +97,11 @@ export async function answerCommand(
       reply.header("link", linkTo(command.id));
       if (preference.applied !== null) reply.header("preference-applied", preference.applied);
   }
+  if (submitted.replayed) reply.header("idempotent-replayed", "true");
   if (submitted.kind === "queued") {
     reply.header("retry-after", submitted.retryAfterSeconds);
     return replyAccepted(submitted.record, request, reply);
   }
-  if (submitted.replayed) reply.header("idempotent-replayed", "true");
   const { outcome } = submitted;
   const problem = problemOfOutcome(outcome);
   if (problem !== null) return replyProblem(request, reply, problem);

@@ -39,7 +39,12 @@ export interface Submission {
 
 export type Submitted =
   | { readonly kind: "ended"; readonly outcome: Outcome; readonly replayed: boolean }
-  | { readonly kind: "queued"; readonly record: CommandRecord; readonly retryAfterSeconds: number };
+  | {
+      readonly kind: "queued";
+      readonly record: CommandRecord;
+      readonly replayed: boolean;
+      readonly retryAfterSeconds: number;
+    };
 
 export type SubmitRefused =
   | { readonly kind: "queue-full"; readonly retryAfterSeconds: number }
@@ -221,7 +226,8 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   /** What is known of a command that was asked for before, or has ended meanwhile. */
   async function told(kept: KeptCommand, replayed: boolean): Promise<Submitted> {
     if (kept.outcome !== null) return { kind: "ended", outcome: kept.outcome, replayed };
-    return { kind: "queued", record: await recordOf(kept), retryAfterSeconds: RETRY_AFTER_SECONDS };
+    const record = await recordOf(kept);
+    return { kind: "queued", record, replayed: true, retryAfterSeconds: RETRY_AFTER_SECONDS };
   }
 
   async function promise(command: Command, ticket: number | null): Promise<void> {
@@ -265,7 +271,8 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     const { id, type, eventId, userId, at } = command;
     const unended = { finishedAt: null, outcome: null, seq: null, seen: null };
     const kept = { id, type, eventId, userId, submittedAt: at, ...unended, ticket };
-    return { kind: "queued", record: await recordOf(kept), retryAfterSeconds: RETRY_AFTER_SECONDS };
+    const record = await recordOf(kept);
+    return { kind: "queued", record, replayed: false, retryAfterSeconds: RETRY_AFTER_SECONDS };
   }
 
   async function recordOf(kept: KeptCommand): Promise<CommandRecord> {

@@ -282,6 +282,7 @@ describe("outcomes", () => {
     gateway.commands.answer = (submission) => ({
       kind: "queued",
       record: recordOf(submission),
+      replayed: false,
       retryAfterSeconds: 3,
     });
     const { status, headers, body } = await reserve({}, { prefer: "respond-async" });

@@ -81,6 +81,7 @@ test("commands are counted by how they were answered", async () => {
   }
   gateway.commands.answer = ({ command: { id, type, eventId, userId, at } }) => ({
     kind: "queued",
+    replayed: false,
     retryAfterSeconds: 1,
     record: {
       id,

@@ -161,6 +161,15 @@ test("when nothing is heard in time the command is promised in the tables before
   expect(await findCommands(database.pool, [command.id])).toMatchObject([{ id: command.id, ticket: 7 }]);
 });
 
+test("the repeat of a keyed command that is still running is told to be one", async () => {
+  const { commands } = play(enqueued);
+  const command = ask({ key: "again" });
+  const asked = soon(command, { respondAsync: true });
+  expect(await commands.submit(asked)).toMatchObject({ kind: "queued", replayed: false });
+  expect(await commands.submit(asked)).toMatchObject({ kind: "queued", replayed: true });
+  expect(await commands.submit(soon(command, { waitMs: 1 }))).toMatchObject({ kind: "queued", replayed: true });
+});
+
 test("R3: a Redis that falls silent costs a promise its hints, and hardly any time", async () => {
   const silent = { hmget: () => new Promise(() => undefined) } as unknown as Redis;
   const { commands } = play(() => new Promise(() => undefined), { counters: silent });

@@ -352,7 +352,7 @@ export const PROMOTION: ScenarioTexts = {
     12:00:05  ann  cancels of B            -> cancelled
     12:00:06  (look)  ann's entry of A     -> offered
     `,
-    "because of a limit that the organizer lifts: at the next sweep": `
+    "because of a limit that the organizer lifts: at once": `
     slot A 18:00:00-19:00:00 capacity 1, slot B 19:00:00-20:00:00 capacity 9, max per user 2
     organizer olga, olga is organizer
     12:00:00  eve   reserves 1 of A              -> held
@@ -360,9 +360,7 @@ export const PROMOTION: ScenarioTexts = {
     12:00:02  ann   reserves 2 of B              -> held
     12:00:03  eve   cancels                      -> cancelled
     12:00:04  olga  edits max per user to 3      -> done
-    12:00:05  (look)  ann's entry of A           -> parked at 1 by limit-exceeded user until 12:00:04
-    12:00:06  (timer)  sweeps                    -> settled
-    12:00:06  (look)  ann's entry of A           -> offered
+    12:00:05  (look)  ann's entry of A           -> offered
     `,
     "two small parties of one user share the user's limit, the eldest first": `
     slot A 18:00:00-19:00:00 capacity 1, slot B 19:00:00-20:00:00 capacity 1, max per user 1

@@ -84,13 +84,18 @@ export async function launch({ settings, workers, gateways }: StartOptions): Pro
         log(line);
       };
       const ownRedis = settings.redisUrl === undefined;
+      let fresh = summary;
       await resetUnderServices({
         silentStores: () => silentStores({ databaseUrl, redisUrl }),
         services: planned,
-        empty: () => resetData({ databaseUrl, redisUrl, ownRedis, prefix: settings.redisPrefix, log: both }),
+        empty: async () => {
+          fresh = await resetData({ databaseUrl, redisUrl, ownRedis, prefix: settings.redisPrefix, log: both });
+          return fresh;
+        },
         log: both,
         signal: ending.signal,
       });
+      output.block(frontTable({ urls: planned.urls(), summary: fresh, dataDir })); // the ids are others
     };
     control = await openControl(secrets.controlToken, resetWith);
     updateState(dataDir, {

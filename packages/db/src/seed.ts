@@ -54,11 +54,13 @@ function imagine(now: EpochMs): World {
   const faker = new Faker({ locale: [en, base], seed: FAKER_SEED });
   const users = imagineUsers(faker, now);
   const organizers = users.filter((user) => user.role === "organizer").map((user) => user.id);
+  const [organizerId] = organizers; // the one with an account that is told: what is staged is for them to look at
+  if (organizerId === undefined) throw new Error("there is no organizer");
   const imagined = (when: Numbered["when"], count: number) =>
     Array.from({ length: count }, (_, n) => {
       const event = imagineEvent(faker, now, { when, n }, organizers);
       const announced = announcementOf({ when, n });
-      return { staged: announced !== undefined, event: announced ? announce(announced, event, now) : event };
+      return { staged: announced !== undefined, event: announced ? announce(announced, { ...event, organizerId }, now) : event };
     });
   const past = imagined("past", PAST_EVENTS);
   const upcoming = imagined("upcoming", UPCOMING_EVENTS);

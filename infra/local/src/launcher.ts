@@ -89,7 +89,13 @@ export async function launch({ settings, workers, gateways }: StartOptions): Pro
         silentStores: () => silentStores({ databaseUrl, redisUrl }),
         services: planned,
         empty: async () => {
-          fresh = await resetData({ databaseUrl, redisUrl, ownRedis, prefix: settings.redisPrefix, log: both });
+          fresh = await resetData({
+            databaseUrl,
+            redisUrl,
+            ownRedis,
+            prefix: settings.redisPrefix,
+            log: both,
+          });
           return fresh;
         },
         log: both,

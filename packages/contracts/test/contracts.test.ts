@@ -244,7 +244,12 @@ describe("commands", () => {
       },
     ],
     [
-      { status: "succeeded", reservation: null, slot: { ...domainSlot, waiting: 2, parked: 1 }, available: 0 },
+      {
+        status: "succeeded",
+        reservation: null,
+        slot: { ...domainSlot, waiting: 2, parked: 1 },
+        available: 0,
+      },
       { result: { object: "slot", available: 0, waiting: 2 } },
     ],
     [

@@ -60,7 +60,10 @@ function imagine(now: EpochMs): World {
     Array.from({ length: count }, (_, n) => {
       const event = imagineEvent(faker, now, { when, n }, organizers);
       const announced = announcementOf({ when, n });
-      return { staged: announced !== undefined, event: announced ? announce(announced, { ...event, organizerId }, now) : event };
+      return {
+        staged: announced !== undefined,
+        event: announced ? announce(announced, { ...event, organizerId }, now) : event,
+      };
     });
   const past = imagined("past", PAST_EVENTS);
   const upcoming = imagined("upcoming", UPCOMING_EVENTS);

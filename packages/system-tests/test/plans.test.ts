@@ -61,7 +61,7 @@ async function writeHolds(pool: pg.Pool, { eventId }: MadeEvent, people: readonl
     FROM made JOIN slots s ON s.event_id = $1`,
     [eventId, users],
   );
-  await pool.query("UPDATE slots SET held = $2 WHERE event_id = $1", [eventId, people.length]);
+  await pool.query("UPDATE slots SET held = $2, used = true WHERE event_id = $1", [eventId, people.length]);
   await pool.query("UPDATE event_lanes SET next_seq = $2 + 1 WHERE event_id = $1", [eventId, people.length]);
 }
 

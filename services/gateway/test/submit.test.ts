@@ -167,7 +167,10 @@ test("the repeat of a keyed command that is still running is told to be one", as
   const asked = soon(command, { respondAsync: true });
   expect(await commands.submit(asked)).toMatchObject({ kind: "queued", replayed: false });
   expect(await commands.submit(asked)).toMatchObject({ kind: "queued", replayed: true });
-  expect(await commands.submit(soon(command, { waitMs: 1 }))).toMatchObject({ kind: "queued", replayed: true });
+  expect(await commands.submit(soon(command, { waitMs: 1 }))).toMatchObject({
+    kind: "queued",
+    replayed: true,
+  });
 });
 
 test("R3: a Redis that falls silent costs a promise its hints, and hardly any time", async () => {

@@ -60,7 +60,7 @@ BEGIN
   SELECT * INTO s FROM slots
   WHERE event_id = event AND (id = wanted_slot OR wanted_slot IS NULL AND e.slots = 1);
   closed := s.starts_at - make_interval(secs => (e.waitlist ->> 'closesBeforeSeconds')::int);
-  seen_waiting := s.waiting;
+  seen_waiting := s.waiting - s.parked;
   seen_available := bench.available(s.capacity - s.held - s.purchased, s.waiting, s.parked, closed, now);
 
   IF refusal IS NOT NULL THEN NULL;
@@ -106,7 +106,7 @@ BEGIN
   IF refusal IS NULL THEN
     UPDATE slots SET held = held + tickets, inventory = inventory + 1, used = true
     WHERE id = s.id AND bench.available(capacity - held - purchased, waiting, parked, closed, now) >= tickets
-    RETURNING old.capacity - old.held - old.purchased, old.waiting INTO seen_available, seen_waiting;
+    RETURNING old.capacity - old.held - old.purchased, old.waiting - old.parked INTO seen_available, seen_waiting;
     IF FOUND THEN
       expires := least(to_timestamp(ceil(date_part('epoch', now + make_interval(secs => e.hold_seconds)))), s.starts_at);
       INSERT INTO reservations (id, event_id, slot_id, user_id, quantity, status, origin, expires_at, created_at,
@@ -122,7 +122,7 @@ BEGIN
           json_build_object('code', 'all-held', 'earliestReleaseAt', (
             SELECT bench.epoch_ms(min(expires_at)) FROM reservations WHERE slot_id = s.id AND status = 'held'
           )) END,
-        bench.available(capacity - held - purchased, waiting, parked, closed, now), waiting
+        bench.available(capacity - held - purchased, waiting, parked, closed, now), waiting - parked
       INTO refusal, seen_available, seen_waiting FROM slots WHERE id = s.id;
     END IF;
   END IF;

@@ -19,5 +19,10 @@ export const SEED_ACCOUNTS: readonly SeedAccount[] = [
     note: "everything, in every state",
   },
   { email: "admin@test.com", password: "password", role: "admin", note: "may do everything" },
-  { email: "organizer@test.com", password: "password", role: "organizer", note: "made these scenarios, and some other events" },
+  {
+    email: "organizer@test.com",
+    password: "password",
+    role: "organizer",
+    note: "made these scenarios, and some other events",
+  },
 ];

@@ -360,6 +360,7 @@ export const PROMOTION: ScenarioTexts = {
     12:00:02  ann   reserves 2 of B              -> held
     12:00:03  eve   cancels                      -> cancelled
     12:00:04  olga  edits max per user to 3      -> done
+    12:00:05  (timer)  sweeps                    -> settled
     12:00:05  (look)  ann's entry of A           -> offered
     `,
     "two small parties of one user share the user's limit, the eldest first": `

@@ -8,7 +8,7 @@ import { availableTickets, type Slot } from "./event.ts";
 import type { CommandId, SlotId, UserId } from "./ids.ts";
 import { SETTLE_GRACE_MS } from "./limits.ts";
 import { type Change, type Decision, type FollowUp, fail, type Outcome, refuse } from "./outcomes.ts";
-import { type EventState, type EventView, evolve } from "./state.ts";
+import { type EventState, type EventView, evolve, slotOf } from "./state.ts";
 import type { EpochMs } from "./time.ts";
 import { isParked } from "./waitlist-entry.ts";
 import { promotionsDue } from "./waitlist-rules.ts";
@@ -108,7 +108,7 @@ export function applyBatch(commands: readonly AnyCommand[], batch: Batch): Batch
 function promotions(state: EventView, changes: readonly Change[], now: EpochMs): FollowUp[] {
   const touched = new Set(changes.flatMap((change) => (change.kind === "line" ? [change.slotId] : [])));
   return [...touched].flatMap((slotId): FollowUp[] => {
-    const { promoteAt: at = null, collecting = null, lastSeq = 0 } = state.slots.get(slotId) ?? {};
+    const { promoteAt: at, collecting, lastSeq } = slotOf(state, slotId);
     if (at === null || at < now) return []; // earlier: a look that goes on by itself
     // Later, and nothing runs out then: is the head, which is in others' way, still to have tickets?
     const from = at > now && at !== collecting?.until ? { after: lastSeq, since: at } : null;
@@ -138,14 +138,14 @@ const ownWaiting = (state: EventView, { type, userId }: AnyCommand, slotId: Slot
 
 /** The slot that a command is about, as far as one can tell before it is decided. */
 function slotInQuestion(state: EventView, command: AnyCommand): Slot | undefined {
-  const slotOf = (id: SlotId | undefined): Slot | undefined =>
+  const named = (id: SlotId | undefined): Slot | undefined =>
     id === undefined ? undefined : state.slots.get(id);
   if (!isKnown(command)) return undefined;
   const { input } = command;
-  if ("reservationId" in input) return slotOf(state.reservations.get(input.reservationId)?.slotId);
-  if ("entryId" in input) return slotOf(state.entries.get(input.entryId)?.slotId);
+  if ("reservationId" in input) return named(state.reservations.get(input.reservationId)?.slotId);
+  if ("entryId" in input) return named(state.entries.get(input.entryId)?.slotId);
   if (!("slotId" in input)) return undefined;
-  if (input.slotId !== null) return slotOf(input.slotId);
+  if (input.slotId !== null) return named(input.slotId);
   return state.slots.size === 1 ? state.slots.values().next().value : undefined;
 }
 

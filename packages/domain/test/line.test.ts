@@ -117,6 +117,75 @@ describe("a line that is longer than one batch loads", () => {
     expect(statusOf(world, sizes)).toEqual({ ann: "offered", bob: "waiting", cyd: "offered" });
   });
 
+  test("begins anew when the head may have tickets no longer: who stands behind it was passed by", () => {
+    const sizes = { ann: 3, bob: 2, cyd: 1 };
+    const world = soldOut();
+    const leaveOne = reserves("fay", { input: { slotId: SLOT, quantity: 4 } });
+    run(world, EVENT, [cancels("eve", "eve", "user"), leaveOne], NOW);
+    run(
+      world,
+      EVENT,
+      Object.entries(sizes).map(([user, quantity]) => joins(user, quantity)),
+      NOW,
+    );
+    const first = run(world, EVENT, [promotes("look")], NOW + 1, { lineMax: 1 });
+    world.terms.set(EVENT, { ...TERMS, waitlist: WAITLIST, maxPerUser: 2 });
+    const second = run(world, EVENT, [piece("second", first.followUps)], NOW + 2, { lineMax: 1 });
+    expect(slotOf(world)).toMatchObject({ parked: 1, promoteAt: NOW + 2 });
+    expect(second.followUps).toMatchObject([{ kind: "promote", from: null, at: NOW + 2 }]);
+    follow(world, second, NOW + 2, { lineMax: 1 });
+    expect(statusOf(world, sizes)).toEqual({ ann: "waiting", bob: "waiting", cyd: "offered" });
+  });
+
+  describe("while a look is under way, parked ones are only looked at for themselves", () => {
+    const parties = { ann: 1, bob: 1 };
+    const [ann, bob] = [entryOf("ann", 1), entryOf("bob", 1)];
+    const recheck = [ann, bob, entryOf("nobody", 1)];
+
+    /** Ann was parked; then tickets came free, and nobody has looked yet. */
+    const freed = (world: World): World => {
+      wait(world, parties);
+      const entry = world.entries.get(ann);
+      const [here, slots] = [slotOf(world), world.slots.get(EVENT)];
+      if (entry === undefined || here === undefined) throw new Error("ann does not wait");
+      world.entries.set(ann, { ...entry, recheckAt: NOW });
+      slots?.set(SLOT, { ...here, parked: 1 });
+      run(world, EVENT, [cancels("eve", "eve", "user")], NOW + 1);
+      return world;
+    };
+
+    test("and whoever is in the line again lets it begin anew", () => {
+      const world = freed(soldOut());
+      const again = run(world, EVENT, [promotes("again", { recheck })], NOW + 2);
+      expect(statusOf(world, parties)).toEqual({ ann: "waiting", bob: "waiting" });
+      expect(slotOf(world)).toMatchObject({ parked: 0, promoteAt: NOW + 2 });
+      follow(world, again, NOW + 2);
+      expect(statusOf(world, parties)).toEqual({ ann: "offered", bob: "offered" });
+    });
+
+    test("and whoever stays parked changes nothing for it", () => {
+      const holds = [
+        hold("eve", { quantity: 4, expiresAt: NOW + HOUR }),
+        hold("ann", { slotId: idOf("slot", "late"), quantity: TERMS.maxPerUser, expiresAt: NOW + HOUR }),
+      ];
+      const late = slot({
+        id: idOf("slot", "late"),
+        capacity: TERMS.maxPerUser,
+        startsAt: NOW + 5 * HOUR,
+        endsAt: NOW + 6 * HOUR,
+      });
+      const world = createWorld(
+        [{ terms: { ...TERMS, maxPerUser: 20, waitlist: WAITLIST }, slots: [slot({ capacity: 4 }), late] }],
+        holds,
+      );
+      freed(world);
+      world.terms.set(EVENT, { ...TERMS, waitlist: WAITLIST });
+      const again = run(world, EVENT, [promotes("again", { recheck })], NOW + 2);
+      expect(again.followUps).toEqual([]);
+      expect(slotOf(world)).toMatchObject({ parked: 1, promoteAt: NOW + 1 });
+    });
+  });
+
   test("tells those whom a smaller party passed, as far as they were loaded together", () => {
     const sizes = { ann: 3, bob: 2, cyd: 1 };
     const world = soldOut();

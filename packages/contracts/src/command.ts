@@ -8,7 +8,7 @@ import {
   type Succeeded,
 } from "@holdfast/domain";
 import { z } from "zod";
-import { Event, presentEventMade, presentSlotMade, Slot } from "./event.ts";
+import { Event, presentEventMade, presentSlot, Slot } from "./event.ts";
 import { isoTime, isoTimeOrNull, TimeOut } from "./fields.ts";
 import { listOf } from "./list.ts";
 import { type Occasion, Problem, type ProblemFacts, presentProblem, problemOf } from "./problem.ts";
@@ -98,7 +98,7 @@ export function presentResult(made: Succeeded, eventId: EventId): Result | null 
     return presentWaitlistEntry({ ...made.entry, position: made.position ?? null, offer: null });
   }
   const { available = 0, event, slot } = made;
-  if (slot !== undefined) return presentSlotMade(eventId, slot, available);
+  if (slot !== undefined) return presentSlot(eventId, slot, available);
   return event === undefined ? null : presentEventMade(event, made.asOf ?? event.updatedAt);
 }
 

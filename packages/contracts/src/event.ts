@@ -128,7 +128,7 @@ const presentCounters = ({ capacity, held, purchased, waiting }: SlotFacts, avai
   waiting,
 });
 
-const presentSlot = (eventId: EventId, slot: SlotFacts, available: number): Slot => ({
+export const presentSlot = (eventId: EventId, slot: SlotFacts, available: number): Slot => ({
   object: "slot",
   id: slot.id,
   eventId,
@@ -137,10 +137,6 @@ const presentSlot = (eventId: EventId, slot: SlotFacts, available: number): Slot
   endsAt: isoTime(slot.endsAt),
   ...presentCounters(slot, available),
 });
-
-/** A slot as a command left it. */
-export const presentSlotMade = (eventId: EventId, slot: SlotFacts, available: number): Slot =>
-  presentSlot(eventId, slot, available);
 
 function present(event: EventFacts, paused: boolean, now: number): Event {
   return {

@@ -23,6 +23,7 @@ import {
   type LoadedLine,
   type Outcome,
   offerIdOf,
+  RECHECKED_AT_ONCE_MAX,
   type Reservation,
   type ReservationId,
   SETTLE_GRACE_MS,
@@ -611,9 +612,6 @@ export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<
   if (commit.command !== "COMMIT") throw new Error(`the database answered ${commit.command} to COMMIT`);
   return recheck([...parked.rows, ...raised.rows], write.now);
 }
-
-/** Of one look, which is one command. */
-const RECHECKED_AT_ONCE_MAX = 100;
 
 function recheck(parked: readonly ParkedEntry[], now: EpochMs): FollowUp[] {
   return [...Map.groupBy(parked, (entry) => entry.slot_id)].flatMap(([slotId, here]) =>

@@ -11,7 +11,7 @@ import { type Change, type Decision, type FollowUp, fail, type Outcome, refuse }
 import { type EventState, type EventView, evolve, slotOf } from "./state.ts";
 import type { EpochMs } from "./time.ts";
 import { isParked } from "./waitlist-entry.ts";
-import { promotionsDue } from "./waitlist-rules.ts";
+import { liveEntryOf, promotionsDue } from "./waitlist-rules.ts";
 
 export interface Batch {
   readonly state: EventState;
@@ -126,15 +126,10 @@ function seenBy(state: EventView, command: AnyCommand, now: EpochMs): Seen | nul
 }
 
 /** Does the sender wait for the slot, as far as was loaded? */
-const ownWaiting = (state: EventView, { type, userId }: AnyCommand, slotId: SlotId): boolean =>
-  state.entries.size > 0 &&
-  [...state.entries.values()].some(
-    (entry) =>
-      entry.userId === userId &&
-      entry.slotId === slotId &&
-      entry.status === "waiting" &&
-      (type !== "reserve" || !isParked(entry)),
-  );
+function ownWaiting(state: EventView, { type, userId }: AnyCommand, slotId: SlotId): boolean {
+  const own = userId === null ? undefined : liveEntryOf(state, userId, slotId);
+  return own?.status === "waiting" && (type !== "reserve" || !isParked(own));
+}
 
 /** The slot that a command is about, as far as one can tell before it is decided. */
 function slotInQuestion(state: EventView, command: AnyCommand): Slot | undefined {

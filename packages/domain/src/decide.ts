@@ -25,7 +25,7 @@ import {
   windDown,
 } from "./organizer-rules.ts";
 import { type Decision, fail, type Refusal, refuse, succeed } from "./outcomes.ts";
-import type { Reservation } from "./reservation.ts";
+import { newHold, type Reservation } from "./reservation.ts";
 import { type EventView, earliestRelease } from "./state.ts";
 import { ceilToSecond, type EpochMs } from "./time.ts";
 import { join, joinInstead, leave, liveEntryOf, promote, whyNotJoin } from "./waitlist-rules.ts";
@@ -119,21 +119,16 @@ function reserve(state: EventView, command: ReserveCommand, { at, now }: Times):
     return refuse({ code: "all-held", earliestReleaseAt: earliestRelease(state, slot.id) });
   }
 
-  const reservation: Reservation = {
+  const reservation = newHold({
     id: reservationIdOf(command.id),
     eventId: terms.id,
     slotId: slot.id,
     userId,
     quantity,
-    status: "held",
     origin: "public",
-    paymentReference: null,
     expiresAt: Math.min(ceilToSecond(now + terms.holdSeconds * 1000), slot.startsAt),
     createdAt: now,
-    purchasedAt: null,
-    endedAt: null,
-    endReason: null,
-  };
+  });
   return succeed(reservation, { kind: "held", before: null, reservation });
 }
 

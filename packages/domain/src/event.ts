@@ -81,6 +81,19 @@ export interface Slot {
   readonly promoteAt: EpochMs | null;
 }
 
+/** What a slot has come to before anybody asked for it. */
+export const UNTOUCHED = {
+  held: 0,
+  purchased: 0,
+  used: false,
+  waiting: 0,
+  parked: 0,
+  lastSeq: 0,
+  passers: [],
+  collecting: null,
+  promoteAt: null,
+} as const satisfies Partial<Slot>;
+
 /** An event as a whole, at a moment: what its organizer's commands answer with. */
 export interface EventFacts extends EventTerms, EventDetails {
   /** By start, then id. */

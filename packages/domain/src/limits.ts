@@ -17,6 +17,8 @@ export const COOLDOWN_MS = 300_000;
  */
 export const PARKED_RECHECK_MS = 60_000;
 export const PARKED_RECHECK_MAX_MS = 1_800_000;
+/** Parked waiters that one look may be asked to look at again. */
+export const RECHECKED_AT_ONCE_MAX = 100;
 
 export const HOLD_SECONDS_DEFAULT = 300;
 export const HOLD_SECONDS_MAX = 86_400;

@@ -23,6 +23,7 @@ import {
   type EventFacts,
   type EventTerms,
   type Slot,
+  UNTOUCHED,
   waitlistClosesAt,
 } from "./event.ts";
 import { type SlotId, slotIdOf } from "./ids.ts";
@@ -52,6 +53,19 @@ function whyNot(
     return { code: "precondition-failed" };
   }
   return state.terms.cancelledAt === null ? null : { code: "event-cancelled" };
+}
+
+/** The slot that an organizer's command names, or why it may not be touched. */
+function slotToChange(
+  state: EventView,
+  command: OrganizerCommand,
+  slotId: SlotId,
+  ifVersion: readonly number[] | null = null,
+): Slot | Refusal {
+  const refusal = whyNot(state, command, ifVersion);
+  const slot = state.slots.get(slotId);
+  if (refusal?.code === "not-found" || slot === undefined) return { code: "not-found" };
+  return refusal ?? slot;
 }
 
 function detailsOf({ details }: EventView): EventDetails {
@@ -122,22 +136,7 @@ export function addSlot(state: EventView, command: AddSlotCommand, now: EpochMs)
   if (refusal !== null) return refuse(refusal);
   if (endsAt <= startsAt) return refuse({ code: "validation-failed", pointer: "/endsAt" });
   if (state.slots.size >= SLOTS_PER_EVENT_MAX) return refuse({ code: "limit-exceeded", limit: "slots" });
-  const slot: Slot = {
-    id: slotIdOf(command.id),
-    name,
-    startsAt,
-    endsAt,
-    capacity,
-    held: 0,
-    purchased: 0,
-    used: false,
-    waiting: 0,
-    parked: 0,
-    lastSeq: 0,
-    passers: [],
-    collecting: null,
-    promoteAt: null,
-  };
+  const slot: Slot = { ...UNTOUCHED, id: slotIdOf(command.id), name, startsAt, endsAt, capacity };
   return done({ slot, available: capacity }, [
     { kind: "slot-added", slot },
     moveOn(detailsOf(state), state.terms, now),
@@ -146,21 +145,15 @@ export function addSlot(state: EventView, command: AddSlotCommand, now: EpochMs)
 
 export function editSlot(state: EventView, command: EditSlotCommand, now: EpochMs): Decision {
   const { slotId, edits, ifVersion } = command.input;
-  const refusal = whyNot(state, command, ifVersion);
-  if (refusal?.code === "not-found") return refuse(refusal);
-  const before = state.slots.get(slotId);
-  if (before === undefined) return refuse({ code: "not-found" });
-  if (refusal !== null) return refuse(refusal);
+  const before = slotToChange(state, command, slotId, ifVersion);
+  if ("code" in before) return refuse(before);
   return changeSlot(state, before, edits, now);
 }
 
 export function setCapacity(state: EventView, command: SetCapacityCommand, now: EpochMs): Decision {
   const { slotId, capacity } = command.input;
-  const refusal = whyNot(state, command);
-  if (refusal?.code === "not-found") return refuse(refusal);
-  const before = state.slots.get(slotId);
-  if (before === undefined) return refuse({ code: "not-found" });
-  if (refusal !== null) return refuse(refusal);
+  const before = slotToChange(state, command, slotId);
+  if ("code" in before) return refuse(before);
   return changeSlot(state, before, { capacity }, now);
 }
 
@@ -181,11 +174,8 @@ function changeSlot(state: EventView, before: Slot, edits: SlotEdits, now: Epoch
 
 export function removeSlot(state: EventView, command: RemoveSlotCommand, now: EpochMs): Decision {
   const { slotId, ifVersion } = command.input;
-  const refusal = whyNot(state, command, ifVersion);
-  if (refusal?.code === "not-found") return refuse(refusal);
-  const slot = state.slots.get(slotId);
-  if (slot === undefined) return refuse({ code: "not-found" });
-  if (refusal !== null) return refuse(refusal);
+  const slot = slotToChange(state, command, slotId, ifVersion);
+  if ("code" in slot) return refuse(slot);
   if (slot.used || slot.lastSeq > 0 || state.slots.size === 1) return refuse({ code: "slot-in-use" });
   const { capacity: available } = slot;
   return done({ slot, available }, [
@@ -246,7 +236,11 @@ export function windDown(state: EventView, now: EpochMs): Decision {
 }
 
 /** Why a waiting entry can come to nothing any more; null when it still can. */
-function whyClosed({ terms, slots }: EventView, entry: WaitlistEntry, now: EpochMs): EntryEndReason | null {
+export function whyClosed(
+  { terms, slots }: Pick<EventView, "terms" | "slots">,
+  entry: Pick<WaitlistEntry, "slotId" | "quantity">,
+  now: EpochMs,
+): EntryEndReason | null {
   if (terms.cancelledAt !== null) return "event-cancelled";
   const slot = slots.get(entry.slotId);
   if (slot === undefined) return null;

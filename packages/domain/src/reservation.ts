@@ -33,6 +33,27 @@ export const Reservation = z.object({
 });
 export type Reservation = Readonly<z.infer<typeof Reservation>>;
 
+/** A hold as it begins. */
+export const newHold = (
+  hold: Pick<Reservation, "id" | "eventId" | "slotId" | "userId" | "quantity" | "origin" | "createdAt"> & {
+    readonly expiresAt: EpochMs;
+  },
+): Reservation => ({
+  id: hold.id,
+  eventId: hold.eventId,
+  slotId: hold.slotId,
+  userId: hold.userId,
+  quantity: hold.quantity,
+  status: "held",
+  origin: hold.origin,
+  paymentReference: null,
+  expiresAt: hold.expiresAt,
+  createdAt: hold.createdAt,
+  purchasedAt: null,
+  endedAt: null,
+  endReason: null,
+});
+
 /** An active reservation of some user, in this event or another, as far as limits and overlap need to know it. */
 export interface ActiveClaim {
   readonly id: ReservationId;

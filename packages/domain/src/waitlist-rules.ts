@@ -22,15 +22,17 @@ import {
   type Refusal,
   refuse,
 } from "./outcomes.ts";
-import type { Reservation } from "./reservation.ts";
+import { newHold } from "./reservation.ts";
 import { type EventState, type EventView, evolve, patched, slotOf } from "./state.ts";
 import { ceilToSecond, type EpochMs } from "./time.ts";
 import { type EntryPatch, isLive, isParked, type PassedOver, type WaitlistEntry } from "./waitlist-entry.ts";
 
-export const liveEntryOf = (state: EventView, userId: UserId, slotId: SlotId): WaitlistEntry | undefined =>
-  [...state.entries.values()].find(
-    (entry) => entry.userId === userId && entry.slotId === slotId && isLive(entry.status),
-  );
+export function liveEntryOf(state: EventView, userId: UserId, slotId: SlotId): WaitlistEntry | undefined {
+  for (const entry of state.entries.values()) {
+    if (entry.userId === userId && entry.slotId === slotId && isLive(entry.status)) return entry;
+  }
+  return undefined;
+}
 
 /** Why nobody at all may join. */
 export function whyNotJoin(
@@ -347,21 +349,16 @@ class Look {
     const lastPassedOver = { at: now, reason: "too-few", limit: null, reservationId: null } as const;
     for (const blocked of this.#blocked.splice(0)) this.#patch(blocked, { lastPassedOver });
     this.#patch(entry, { status: "offered", offeredAt: now });
-    const reservation: Reservation = {
+    const reservation = newHold({
       id: offerIdOf(entry.id),
       eventId: entry.eventId,
       slotId: entry.slotId,
       userId: entry.userId,
       quantity: entry.quantity,
-      status: "held",
       origin: "waitlist",
-      paymentReference: null,
       expiresAt: Math.min(ceilToSecond(now + terms.offerSeconds * 1000), waitlistClosesAt(terms, this.#slot)),
       createdAt: now,
-      purchasedAt: null,
-      endedAt: null,
-      endReason: null,
-    };
+    });
     this.#do({ kind: "held", before: null, reservation });
     if (this.#head === null) return;
     // The greatest tell of everybody in line how often they were passed, up to as often as one may be.

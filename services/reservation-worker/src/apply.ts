@@ -155,30 +155,21 @@ export function whatFits(commands: readonly AnyCommand[]): number {
     if (concerned > BATCH_COMMANDS_MAX) return n;
     const line = lineOf(command);
     if (line === null) continue;
-    const alone = line === WHOLE_EVENT || (command.type === "promote" && isRecheck(command));
-    if (
-      lines.has(line) ||
-      lines.has(WHOLE_EVENT) ||
-      (alone && lines.size > 0) ||
-      lines.size >= BATCH_LINES_MAX
-    ) {
-      return n;
-    }
-    lines.add(alone ? WHOLE_EVENT : line);
+    if (lines.has(line) || lines.has(ALONE) || lines.size >= (line === ALONE ? 1 : BATCH_LINES_MAX)) return n;
+    lines.add(line);
   }
   return commands.length;
 }
 
-const WHOLE_EVENT = "";
+/** In the place of a line: what may concern so many that nothing else of the kind has room beside it. */
+const ALONE = "";
 
 function lineOf(command: AnyCommand): string | null {
   if (!isKnown(command)) return null;
-  if (command.type === "promote") return command.input.slotId;
-  return command.type === "wind-down" ? WHOLE_EVENT : null;
+  if (command.type === "wind-down") return ALONE;
+  if (command.type !== "promote") return null;
+  return command.input.recheck.length > 0 ? ALONE : command.input.slotId;
 }
-
-const isRecheck = ({ input }: AnyCommand): boolean =>
-  input !== undefined && "recheck" in input && input.recheck.length > 0;
 
 const firstHalf = <T>(items: readonly T[]): T[] => items.slice(0, Math.ceil(items.length / 2));
 

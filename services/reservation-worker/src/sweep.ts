@@ -20,6 +20,7 @@ import {
   type EventId,
   expireDue,
   promote,
+  RECHECKED_AT_ONCE_MAX,
   type WaitlistEntryId,
   windDown,
 } from "@holdfast/domain";
@@ -49,9 +50,8 @@ const PASSED_MS = 5_000;
 const SWEEP_EVENTS_MAX = 1_000;
 /** Commands of one event that one sweep sends again. */
 const RESEND_MAX = 5_000;
-/** Parked waitlist entries that one sweep has looked at again, and of them those that ride in one command. */
+/** Parked waitlist entries that one sweep has looked at again. */
 const RECHECKS_MAX = 1_000;
-const COMMAND_RECHECKS_MAX = 100;
 /** Milliseconds after which a sweeper that froze loses its turn. */
 const TURN_IDLE_MS = 5_000;
 /** Sweepers of all workers take turns on this advisory lock. */
@@ -143,8 +143,8 @@ async function recheckParked(
   const idle = await deps.underWay.idle(due.map(({ slotId }) => slotId));
   const slots = due.filter(({ slotId }) => idle.has(slotId));
   for (const { eventId, slotId, entries } of slots) {
-    for (let i = 0; i < entries.length; i += COMMAND_RECHECKS_MAX) {
-      await look(deps, { eventId, slotId }, entries.slice(i, i + COMMAND_RECHECKS_MAX));
+    for (let i = 0; i < entries.length; i += RECHECKED_AT_ONCE_MAX) {
+      await look(deps, { eventId, slotId }, entries.slice(i, i + RECHECKED_AT_ONCE_MAX));
     }
   }
   return {

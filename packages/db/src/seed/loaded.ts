@@ -10,8 +10,9 @@ import {
   type LoadedLine,
   type Slot,
   type SlotId,
+  UNTOUCHED,
   type WaitlistEntry,
-  waitlistClosesAt,
+  whyClosed,
 } from "@holdfast/domain";
 import type { NewEvent } from "../events.ts";
 import { DAY_MS } from "./ids.ts";
@@ -20,18 +21,6 @@ import { DAY_MS } from "./ids.ts";
 const ANNOUNCED_BEFORE_MS = 60 * DAY_MS;
 
 export const unsold = (slot: NewEvent["slots"][number]): Slot => ({ ...slot, ...UNTOUCHED });
-
-const UNTOUCHED = {
-  held: 0,
-  purchased: 0,
-  used: false,
-  waiting: 0,
-  parked: 0,
-  lastSeq: 0,
-  passers: [],
-  collecting: null,
-  promoteAt: null,
-} as const satisfies Partial<Slot>;
 
 export function termsOf({
   name: _name,
@@ -69,11 +58,7 @@ export function linesOf(state: Rows, command: Command): Map<SlotId, LoadedLine> 
 
 /** Entries that can come to nothing any more. */
 export const closing = (state: Rows, at: EpochMs): WaitlistEntry[] =>
-  waiting(state).filter(({ slotId, quantity }) => {
-    const slot = state.slots.get(slotId);
-    if (state.terms.cancelledAt !== null) return true;
-    return slot !== undefined && (at >= waitlistClosesAt(state.terms, slot) || quantity > slot.capacity);
-  });
+  waiting(state).filter((entry) => whyClosed(state, entry, at) !== null);
 
 export function leftoversOf(state: Rows, at: EpochMs): LoadedLeftovers {
   const active = [...state.reservations.values()].filter(({ status }) => isActive(status));

@@ -5,6 +5,7 @@ import {
   EditSlotBody,
   Event,
   NoFields,
+  type ProblemCode,
   presentEvent,
   SetCapacityBody,
   Slot,
@@ -152,53 +153,47 @@ export function organizingEndpoints(deps: GatewayDeps): Endpoint[] {
     },
   });
 
-  const cancel = endpoint({
-    ...COMMAND,
-    method: "POST",
-    url: "/v1/events/:id/cancel",
-    summary: "Cancel an event, and with it all its reservations",
-    params: OfEvent,
-    body: NoFields,
-    answers: answersEvent,
-    problems: COMMAND_PROBLEMS,
-    async handle(asked, reply) {
-      const frame = await frameOfEvent(asked, asked.params.id);
-      const input = { role: asked.identity.role };
-      return await answerCommand(door, { ...frame, type: "cancel-event", input }, asked.request, reply, 200);
-    },
-  });
+  /** A command that says nothing but what is to become of the event. */
+  const ofEvent = (
+    verb: "cancel" | "close-sales" | "open-sales",
+    type: "cancel-event" | "close-sales" | "open-sales",
+    summary: string,
+    problems: readonly ProblemCode[],
+  ): Endpoint =>
+    endpoint({
+      ...COMMAND,
+      method: "POST",
+      url: `/v1/events/:id/${verb}`,
+      summary,
+      params: OfEvent,
+      body: NoFields,
+      answers: answersEvent,
+      problems,
+      async handle(asked, reply) {
+        const frame = await frameOfEvent(asked, asked.params.id);
+        const input = { role: asked.identity.role };
+        return await answerCommand(door, { ...frame, type, input }, asked.request, reply, 200);
+      },
+    });
 
-  const closeSales = endpoint({
-    ...COMMAND,
-    method: "POST",
-    url: "/v1/events/:id/close-sales",
-    summary: "Sell no more tickets; who waits is still asked",
-    params: OfEvent,
-    body: NoFields,
-    answers: answersEvent,
-    problems: PROBLEMS,
-    async handle(asked, reply) {
-      const frame = await frameOfEvent(asked, asked.params.id);
-      const input = { role: asked.identity.role };
-      return await answerCommand(door, { ...frame, type: "close-sales", input }, asked.request, reply, 200);
-    },
-  });
-
-  const openSales = endpoint({
-    ...COMMAND,
-    method: "POST",
-    url: "/v1/events/:id/open-sales",
-    summary: "Sell tickets again, as the event's times say",
-    params: OfEvent,
-    body: NoFields,
-    answers: answersEvent,
-    problems: PROBLEMS,
-    async handle(asked, reply) {
-      const frame = await frameOfEvent(asked, asked.params.id);
-      const input = { role: asked.identity.role };
-      return await answerCommand(door, { ...frame, type: "open-sales", input }, asked.request, reply, 200);
-    },
-  });
+  const cancel = ofEvent(
+    "cancel",
+    "cancel-event",
+    "Cancel an event, and with it all its reservations",
+    COMMAND_PROBLEMS,
+  );
+  const closeSales = ofEvent(
+    "close-sales",
+    "close-sales",
+    "Sell no more tickets; who waits is still asked",
+    PROBLEMS,
+  );
+  const openSales = ofEvent(
+    "open-sales",
+    "open-sales",
+    "Sell tickets again, as the event's times say",
+    PROBLEMS,
+  );
 
   async function eventNow(id: EventId): Promise<Event> {
     const event = await findEvent(pool, id);

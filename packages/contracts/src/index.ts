@@ -8,3 +8,4 @@ export * from "./problem.ts";
 export * from "./reservation.ts";
 export * from "./user.ts";
 export * from "./waitlist.ts";
+export * from "./webhook-message.ts";

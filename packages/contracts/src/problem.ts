@@ -20,11 +20,14 @@ export type ProblemCode =
   | "unauthenticated"
   | "forbidden"
   | "method-not-allowed"
+  | "not-acceptable"
   | "request-timeout"
   | "payload-too-large"
   | "unsupported-media-type"
   | "headers-too-large"
+  | "already-finished"
   | "email-taken"
+  | "webhook-url-not-allowed"
   | "rate-limited"
   | "internal"
   | "queue-full"
@@ -52,6 +55,11 @@ export const PROBLEMS = {
     status: 405,
     title: "Method not allowed",
     detail: "This path does not take this method.",
+  },
+  "not-acceptable": {
+    status: 406,
+    title: "Not acceptable",
+    detail: "Accept rules out every form in which this can be answered.",
   },
   "request-timeout": {
     status: 408,
@@ -154,6 +162,11 @@ export const PROBLEMS = {
     detail:
       "This cannot change any more once a slot had reservations or a waitlist, and an event keeps one slot.",
   },
+  "already-finished": {
+    status: 409,
+    title: "Already finished",
+    detail: "The command has ended: it cannot be withdrawn, nor sent again once it was.",
+  },
   "email-taken": {
     status: 409,
     title: "E-mail address taken",
@@ -169,6 +182,12 @@ export const PROBLEMS = {
     status: 422,
     title: "Idempotency key reused",
     detail: "This Idempotency-Key came with another request before.",
+  },
+  "webhook-url-not-allowed": {
+    status: 422,
+    title: "Webhook URL not allowed",
+    detail:
+      "Webhooks go to public addresses only, by https on its usual port, without credentials in the URL.",
   },
   "rate-limited": {
     status: 429,

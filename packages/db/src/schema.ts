@@ -1,6 +1,7 @@
 // The tables, read like a data dictionary. A promise of the rules stands here a second time, as a named
 // constraint: a wrong rule can be embarrassing, it cannot oversell. Indexes name the query they serve.
 import {
+  DELIVERY_STATUSES,
   END_REASONS,
   ENTRY_END_REASONS,
   ENTRY_STATUSES,
@@ -12,6 +13,8 @@ import {
   RESERVATION_STATUSES,
   SLOT_CAPACITY_MAX,
   USER_ROLES,
+  WEBHOOK_DISABLED_REASONS,
+  WEBHOOK_ENDPOINT_STATUSES,
 } from "@holdfast/domain";
 import { type SQL, sql } from "drizzle-orm";
 import {
@@ -56,6 +59,7 @@ export const users = pgTable(
   },
   (t) => [
     uniqueIndex("users_email_key").on(sql`lower(${t.email})`),
+    index("users_admins_idx").on(t.id).where(sql`role = 'admin'`), // whose webhooks hear of everything
     index("users_auth_changed_at_idx").on(t.authChangedAt), // what changed since a gateway last looked
     check("users_role_known", oneOf("role", USER_ROLES)),
   ],
@@ -201,8 +205,10 @@ export const eventLanes = pgTable(
     /** The number of the event's next outcome. */
     nextSeq: bigint("next_seq", { mode: "number" }).notNull().default(1),
     pausedAt: at("paused_at"),
+    /** The sequence number of the event's next webhook message. */
+    nextMessage: bigint("next_message", { mode: "number" }).notNull().default(1),
   },
-  () => [check("event_lanes_counts", sql`fence >= 0 AND next_seq >= 1`)],
+  () => [check("event_lanes_counts", sql`fence >= 0 AND next_seq >= 1 AND next_message >= 1`)],
 );
 
 export const reservations = pgTable(
@@ -357,7 +363,8 @@ export const outcomes = pgTable(
     commandId: id("command_id").primaryKey(),
     /** No foreign key: whoever writes an outcome holds the event's lane, and that has one. */
     eventId: id("event_id").notNull(),
-    seq: bigint("seq", { mode: "number" }).notNull(),
+    /** Null for what was withdrawn: it never had a turn. */
+    seq: bigint("seq", { mode: "number" }),
     type: text("type").notNull(),
     /** No foreign key: each batch looks for all its senders at once. */
     userId: id("user_id"),
@@ -380,5 +387,97 @@ export const outcomes = pgTable(
     index("outcomes_user_id_idx").on(t.userId, t.submittedAt, t.commandId).where(sql`user_id IS NOT NULL`), // a user's own list
     check("outcomes_status_known", oneOf("status", OUTCOME_STATUSES)),
     check("outcomes_seq_positive", sql`seq >= 1`),
+    check("outcomes_withdrawn_has_no_turn", sql`(status = 'withdrawn') = (seq IS NULL)`),
+  ],
+);
+
+/** Where people want to be told of what happens, each at a URL of their own. */
+export const webhookEndpoints = pgTable(
+  "webhook_endpoints",
+  {
+    id: id("id").primaryKey(),
+    ownerId: id("owner_id")
+      .notNull()
+      .references(() => users.id, { onDelete: "cascade" }),
+    url: text("url").notNull(),
+    /** Null: all there are, and all there will be. */
+    types: text("types").array(),
+    description: text("description"),
+    status: text("status").notNull().default("unverified"),
+    /** Why it is disabled; null while it is not. */
+    disabledReason: text("disabled_reason"),
+    /** Sealed: the table alone signs nothing. */
+    secret: text("secret").notNull(),
+    /** The secret before it was rotated: signs, too, until then. */
+    previousSecret: text("previous_secret"),
+    previousSecretUntil: at("previous_secret_until"),
+    /** Since when no attempt has succeeded, while the last one failed. */
+    failingSince: at("failing_since"),
+    createdAt: at("created_at").notNull().defaultNow(),
+  },
+  (t) => [
+    index("webhook_endpoints_owner_id_idx").on(t.ownerId, t.createdAt, t.id), // a user's own list
+    index("webhook_endpoints_active_idx").on(t.ownerId).where(sql`status = 'active'`), // who hears of a batch
+    check("webhook_endpoints_status_known", oneOf("status", WEBHOOK_ENDPOINT_STATUSES)),
+    check(
+      "webhook_endpoints_disabled_has_reason",
+      sql`(status = 'disabled') = (disabled_reason IS NOT NULL)`,
+    ),
+    check("webhook_endpoints_disabled_reason_known", oneOf("disabled_reason", WEBHOOK_DISABLED_REASONS)),
+    check(
+      "webhook_endpoints_previous_has_end",
+      sql`(previous_secret IS NULL) = (previous_secret_until IS NULL)`,
+    ),
+  ],
+);
+
+/** What happened, once, whoever is told of it. Those of an event are numbered without gap. */
+export const webhookMessages = pgTable(
+  "webhook_messages",
+  {
+    id: id("id").primaryKey(),
+    /** Null for what is about an endpoint and no event. */
+    eventId: id("event_id"),
+    sequence: bigint("sequence", { mode: "number" }),
+    type: text("type").notNull(),
+    /** What it tells, as `domain` words it. */
+    notice: json("notice").notNull(),
+    createdAt: at("created_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("webhook_messages_event_sequence_key").on(t.eventId, t.sequence),
+    index("webhook_messages_created_at_idx").on(t.createdAt), // what is old enough to be removed
+    check(
+      "webhook_messages_of_event_numbered",
+      sql`(event_id IS NULL) = (sequence IS NULL) AND sequence >= 1`,
+    ),
+  ],
+);
+
+/** Messages on their way to endpoints: one row for each message and endpoint, written in the transaction of the batch. */
+export const webhookDeliveries = pgTable(
+  "webhook_deliveries",
+  {
+    id: id("id").primaryKey(),
+    // No foreign keys: a rush writes as many as reservations. The statement that inserts knows both.
+    endpointId: id("endpoint_id").notNull(),
+    messageId: id("message_id").notNull(),
+    status: text("status").notNull().default("pending"),
+    /** Tries since it was last asked for: its place in the schedule. */
+    tries: integer("tries").notNull().default(0),
+    /** Every try, the first one first: `[{at, status, durationMs}]`, times in milliseconds since 1970. */
+    attempts: jsonb("attempts").notNull().default([]),
+    /** When it is to be tried; null once it is not tried any more. */
+    nextAttemptAt: at("next_attempt_at"),
+    createdAt: at("created_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("webhook_deliveries_once_key").on(t.messageId, t.endpointId), // also: is a message still needed?
+    index("webhook_deliveries_due_idx").on(t.endpointId, t.nextAttemptAt).where(sql`status = 'pending'`),
+    index("webhook_deliveries_log_idx").on(t.endpointId, t.createdAt, t.id), // the delivery log; replay
+    index("webhook_deliveries_created_at_idx").on(t.createdAt), // what is old enough to be removed
+    check("webhook_deliveries_status_known", oneOf("status", DELIVERY_STATUSES)),
+    check("webhook_deliveries_pending_has_time", sql`(status = 'pending') = (next_attempt_at IS NOT NULL)`),
+    check("webhook_deliveries_tries_counted", sql`tries >= 0`),
   ],
 );

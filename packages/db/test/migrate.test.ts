@@ -52,6 +52,9 @@ const TABLES = [
   "users",
   "waitlist_entries",
   "waitlist_stretches",
+  "webhook_deliveries",
+  "webhook_endpoints",
+  "webhook_messages",
 ];
 
 test("many at once migrate once, and again changes nothing", async () => {

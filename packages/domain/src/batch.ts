@@ -7,6 +7,7 @@ import { dueAsOf, settle } from "./endings.ts";
 import { availableTickets, type Slot } from "./event.ts";
 import type { CommandId, SlotId, UserId } from "./ids.ts";
 import { SETTLE_GRACE_MS } from "./limits.ts";
+import { type Notice, noticeOfCommand, noticesOf } from "./notices.ts";
 import { type Change, type Decision, type FollowUp, fail, type Outcome, refuse } from "./outcomes.ts";
 import { type EventState, type EventView, evolve, slotOf } from "./state.ts";
 import type { EpochMs } from "./time.ts";
@@ -26,6 +27,8 @@ export interface Batch {
   readonly settledUpTo: EpochMs;
   /** Commands that are not tried again: they end `failed` undecided. */
   readonly condemned?: ReadonlySet<CommandId>;
+  /** Given when somebody is to be told of what happens: the number of the event's next outcome. */
+  readonly notices?: { readonly nextSeq: number };
   /** Told of a command whose decision threw; it ends `failed`. */
   readonly onFault: (command: AnyCommand, error: unknown) => void;
 }
@@ -52,6 +55,8 @@ export interface BatchResult {
   readonly applied: readonly Applied[];
   readonly changes: readonly Change[];
   readonly followUps: readonly FollowUp[];
+  /** In the order in which it happened; empty unless it was asked for. */
+  readonly notices: readonly Notice[];
   readonly logicalAt: EpochMs;
 }
 
@@ -69,7 +74,9 @@ export function applyBatch(commands: readonly AnyCommand[], batch: Batch): Batch
   const applied: Applied[] = [];
   const changes: Change[] = [];
   const followUps: FollowUp[] = [];
+  const notices: Notice[] = [];
   let { logicalAt } = batch;
+  let decided = 0;
 
   for (const command of commands) {
     const before = batch.outcomes.get(command.id);
@@ -81,6 +88,7 @@ export function applyBatch(commands: readonly AnyCommand[], batch: Batch): Batch
     const settled = settle(state, dueAsOf(logical), now);
     for (const change of settled) evolve(state, change);
     changes.push(...settled);
+    if (batch.notices !== undefined) notices.push(...noticesOf(state, settled, now));
     changes.push(...lookAgain(settled));
     if (dueAsOf(logical) > batch.settledUpTo) break;
     logicalAt = logical;
@@ -93,8 +101,22 @@ export function applyBatch(commands: readonly AnyCommand[], batch: Batch): Batch
     followUps.push(...decision.followUps);
     batch.outcomes.set(command.id, decision.outcome);
     applied.push({ command, outcome: decision.outcome, replayed: false, seen });
+    if (batch.notices === undefined) continue;
+    notices.push(...noticesOf(state, decision.changes, now));
+    const { id, type, eventId, userId, at: submittedAt } = command;
+    const seq = batch.notices.nextSeq + decided;
+    decided += 1;
+    const ended = { id, type, eventId, submittedAt, finishedAt: now, outcome: decision.outcome, seq, seen };
+    const notice = noticeOfCommand(userId, ended);
+    if (notice !== null) notices.push(notice);
   }
-  return { applied, changes, followUps: [...followUps, ...promotions(state, changes, now)], logicalAt };
+  return {
+    applied,
+    changes,
+    followUps: [...followUps, ...promotions(state, changes, now)],
+    notices,
+    logicalAt,
+  };
 
   function lookAgain(done: readonly Change[]): readonly Change[] {
     if (done.length === 0) return done;

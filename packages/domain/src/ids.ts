@@ -10,6 +10,9 @@ export const ID_PREFIXES = {
   reservation: "rsv",
   waitlistEntry: "wle",
   command: "cmd",
+  webhookEndpoint: "whk",
+  webhookMessage: "msg",
+  delivery: "dlv",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
@@ -33,6 +36,9 @@ export const SlotId = idSchema<"SlotId">(ID_PREFIXES.slot);
 export const ReservationId = idSchema<"ReservationId">(ID_PREFIXES.reservation);
 export const WaitlistEntryId = idSchema<"WaitlistEntryId">(ID_PREFIXES.waitlistEntry);
 export const CommandId = idSchema<"CommandId">(ID_PREFIXES.command);
+export const WebhookEndpointId = idSchema<"WebhookEndpointId">(ID_PREFIXES.webhookEndpoint);
+export const WebhookMessageId = idSchema<"WebhookMessageId">(ID_PREFIXES.webhookMessage);
+export const DeliveryId = idSchema<"DeliveryId">(ID_PREFIXES.delivery);
 
 export type UserId = z.infer<typeof UserId>;
 export type SessionId = z.infer<typeof SessionId>;
@@ -41,6 +47,9 @@ export type SlotId = z.infer<typeof SlotId>;
 export type ReservationId = z.infer<typeof ReservationId>;
 export type WaitlistEntryId = z.infer<typeof WaitlistEntryId>;
 export type CommandId = z.infer<typeof CommandId>;
+export type WebhookEndpointId = z.infer<typeof WebhookEndpointId>;
+export type WebhookMessageId = z.infer<typeof WebhookMessageId>;
+export type DeliveryId = z.infer<typeof DeliveryId>;
 
 export interface IdOf {
   user: UserId;
@@ -50,6 +59,9 @@ export interface IdOf {
   reservation: ReservationId;
   waitlistEntry: WaitlistEntryId;
   command: CommandId;
+  webhookEndpoint: WebhookEndpointId;
+  webhookMessage: WebhookMessageId;
+  delivery: DeliveryId;
 }
 
 /** Writes 16 bytes as an id of the given kind. The first bytes are the most significant: UUIDv7 bytes sort by time. */

@@ -7,6 +7,7 @@ export { dueAsOf, settle } from "./endings.ts";
 export * from "./event.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
+export * from "./notices.ts";
 export { whyClosed } from "./organizer-rules.ts";
 export * from "./outcomes.ts";
 export * from "./reservation.ts";

@@ -61,9 +61,16 @@ export interface Succeeded {
 export type Outcome =
   | Succeeded
   | { readonly status: "rejected"; readonly refusal: Refusal }
-  | { readonly status: "failed"; readonly failure: FailureCode };
+  | { readonly status: "failed"; readonly failure: FailureCode }
+  /** Its sender took it back before it was applied. Never decided: a gateway writes it, and the outcome's key decides the race. */
+  | { readonly status: "withdrawn" };
 
-export const OUTCOME_STATUSES = ["succeeded", "rejected", "failed"] as const satisfies Outcome["status"][];
+export const OUTCOME_STATUSES = [
+  "succeeded",
+  "rejected",
+  "failed",
+  "withdrawn",
+] as const satisfies Outcome["status"][];
 export type OutcomeStatus = Outcome["status"];
 
 export type ReservationChange =

@@ -17,11 +17,11 @@ import {
 } from "@holdfast/db";
 import type { SessionId } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
+import { createSeal } from "@holdfast/runtime/sealed";
 import type pg from "pg";
 import type { LoginThrottle } from "./login-throttle.ts";
 import { isOutdated, type Passwords } from "./passwords.ts";
 import { Refused, unauthenticated } from "./refused.ts";
-import { createSeal } from "./sealed.ts";
 import type { Standing } from "./standing.ts";
 
 /** Seconds that a session lasts without a new sign-in. */

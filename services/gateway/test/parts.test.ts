@@ -1,12 +1,12 @@
 // The parts of the gateway that stand alone: seals, turns for hashing, what is remembered, host names in configuration.
 import { newId } from "@holdfast/runtime";
+import { createSeal } from "@holdfast/runtime/sealed";
 import { describe, expect, test } from "vitest";
 import { GatewayConfig } from "../src/config.ts";
 import { LONG_POLLS_MAX, LONG_POLLS_PER_USER_MAX, LongPolls } from "../src/long-polls.ts";
 import { ORIGINS_PER_STATEMENT_MAX, Origins } from "../src/origins.ts";
 import { HASHES_WAITING_MAX, isOutdated, Passwords } from "../src/passwords.ts";
 import { anchorOf, pageOfMarkdown } from "../src/problems-page.ts";
-import { createSeal } from "../src/sealed.ts";
 
 describe("a seal", () => {
   const seal = createSeal("secret", "tests");

@@ -12,6 +12,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc,required=false \
 COPY infra/local/package.json infra/local/
 COPY packages/access-token/package.json packages/access-token/
 COPY packages/bench/package.json packages/bench/
+COPY packages/client/package.json packages/client/
 COPY packages/load/package.json packages/load/
 COPY packages/contracts/package.json packages/contracts/
 COPY packages/db/package.json packages/db/
@@ -20,11 +21,13 @@ COPY packages/event-queue/package.json packages/event-queue/
 COPY packages/runtime/package.json packages/runtime/
 COPY packages/system-tests/package.json packages/system-tests/
 COPY packages/testkit/package.json packages/testkit/
+COPY packages/webhooks/package.json packages/webhooks/
 COPY services/expiry-worker/package.json services/expiry-worker/
 COPY services/gateway/package.json services/gateway/
 COPY services/migrator/package.json services/migrator/
 COPY services/reservation-worker/package.json services/reservation-worker/
 COPY services/waitlist-worker/package.json services/waitlist-worker/
+COPY services/webhook-worker/package.json services/webhook-worker/
 # The services and what they need at work: no package that only tests and the local start use.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc,required=false \
     --mount=type=cache,id=pnpm,target=/pnpm/store \

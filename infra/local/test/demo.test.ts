@@ -67,7 +67,13 @@ afterAll(async () => {
 
 const stores = () => ({ DATABASE_URL: database.url, REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix });
 const startGateway = (limits: "on" | "off") =>
-  spawnService("gateway", { ...stores(), JWT_SECRET: SECRET, PORT: "0", RATE_LIMITS: limits });
+  spawnService("gateway", {
+    ...stores(),
+    JWT_SECRET: SECRET,
+    WEBHOOK_ENCRYPTION_KEY: SECRET,
+    PORT: "0",
+    RATE_LIMITS: limits,
+  });
 
 /** Copies of what the rush wrote, to be put back after each change by hand. */
 async function keepRows(): Promise<void> {

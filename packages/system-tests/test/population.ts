@@ -18,6 +18,7 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Signs the tokens of every test system. */
 export const JWT_SECRET = "of-tests-only-of-tests-only-of-tests-only";
+export const WEBHOOK_ENCRYPTION_KEY = "of-tests-only-of-webhooks-only-of-tests-only";
 
 export interface Person {
   readonly userId: UserId;

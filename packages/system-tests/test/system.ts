@@ -13,7 +13,7 @@ import {
 } from "@holdfast/testkit";
 import type { Redis } from "ioredis";
 import type pg from "pg";
-import { JWT_SECRET } from "./population.ts";
+import { JWT_SECRET, WEBHOOK_ENCRYPTION_KEY } from "./population.ts";
 
 export interface Gateway {
   readonly process: ServiceProcess;
@@ -30,11 +30,13 @@ export interface System {
   readonly workers: readonly ServiceProcess[];
   readonly expiryWorkers: readonly ServiceProcess[];
   readonly waitlistWorkers: readonly ServiceProcess[];
+  readonly webhookWorkers: readonly ServiceProcess[];
   /** Resolve when the new process is ready. */
   startGateway(): Promise<Gateway>;
   startWorker(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
   startExpiryWorker(): Promise<ServiceProcess>;
   startWaitlistWorker(): Promise<ServiceProcess>;
+  startWebhookWorker(): Promise<ServiceProcess>;
   /** Names of keys of this system that match, behind its prefix. */
   keysLike(pattern: string): Promise<string[]>;
   /** Removes all keys of this system: the Redis it knows was emptied. */
@@ -50,6 +52,9 @@ export interface SystemSize {
   readonly drainSlots?: number;
   readonly expiryWorkers?: number;
   readonly waitlistWorkers?: number;
+  readonly webhookWorkers?: number;
+  /** Where webhooks may go beside public addresses: hosts, with commas. Nowhere unless told otherwise. */
+  readonly webhookHosts?: string;
   /** Off unless told otherwise: a drill sends more than a user may. */
   readonly rateLimits?: "on" | "off";
 }
@@ -80,6 +85,7 @@ export async function startSystemOn(
     workers: workersWanted = 1,
     expiryWorkers: expiryWanted = 0,
     waitlistWorkers: waitlistWanted = 0,
+    webhookWorkers: webhookWanted = 0,
   } = size;
   const { url, prefix, redis, close: closeRedis } = given ?? (await openTestRedis());
   const env = { DATABASE_URL: database.url, REDIS_URL: url, REDIS_PREFIX: prefix, LOG_FORMAT: "text" };
@@ -87,6 +93,11 @@ export async function startSystemOn(
   const workers: ServiceProcess[] = [];
   const expiryWorkers: ServiceProcess[] = [];
   const waitlistWorkers: ServiceProcess[] = [];
+  const webhookWorkers: ServiceProcess[] = [];
+  const ofWebhooks = {
+    WEBHOOK_ENCRYPTION_KEY,
+    ...(size.webhookHosts === undefined ? {} : { WEBHOOK_ALLOWED_HOSTS: size.webhookHosts }),
+  };
   const running = new Set<ServiceProcess>();
   const started: ServiceProcess[] = [];
 
@@ -115,12 +126,14 @@ export async function startSystemOn(
     workers,
     expiryWorkers,
     waitlistWorkers,
+    webhookWorkers,
     get clients() {
       return gateways.map(({ client }) => client);
     },
     async startGateway() {
       const process = await start("gateway", {
         JWT_SECRET,
+        ...ofWebhooks,
         PORT: "0",
         RATE_LIMITS: size.rateLimits ?? "off",
       });
@@ -144,6 +157,11 @@ export async function startSystemOn(
       waitlistWorkers.push(worker);
       return worker;
     },
+    async startWebhookWorker() {
+      const worker = await start("webhook-worker", ofWebhooks);
+      webhookWorkers.push(worker);
+      return worker;
+    },
     keysLike: (pattern) => keysLike(redis, `${prefix}:${pattern}`),
     loseRedis: () => removeKeys(redis, `${prefix}:*`),
     async close() {
@@ -159,6 +177,7 @@ export async function startSystemOn(
     ...Array.from({ length: workersWanted }, system.startWorker),
     ...Array.from({ length: expiryWanted }, system.startExpiryWorker),
     ...Array.from({ length: waitlistWanted }, system.startWaitlistWorker),
+    ...Array.from({ length: webhookWanted }, system.startWebhookWorker),
   ]);
   return system;
 }

@@ -8,7 +8,12 @@ const REPOSITORY = new URL("../../../", import.meta.url);
 /** How long a stopping service may take; it promises less. */
 const STOP_MS = 10_000;
 
-export type ServiceName = "gateway" | "reservation-worker" | "expiry-worker" | "waitlist-worker";
+export type ServiceName =
+  | "gateway"
+  | "reservation-worker"
+  | "expiry-worker"
+  | "waitlist-worker"
+  | "webhook-worker";
 
 export interface ServiceProcess {
   readonly pid: number;

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { TestDatabase, TestRedis } from "@holdfast/testkit";
 import { openTestDatabase, openTestRedis, type ServiceProcess, spawnService } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { JWT_SECRET } from "./gateway-under-test.ts";
+import { JWT_SECRET, WEBHOOK_ENCRYPTION_KEY } from "./gateway-under-test.ts";
 
 let database: TestDatabase;
 let redis: TestRedis;
@@ -16,6 +16,7 @@ beforeAll(async () => {
     REDIS_URL: redis.url,
     REDIS_PREFIX: redis.prefix,
     JWT_SECRET,
+    WEBHOOK_ENCRYPTION_KEY,
     PORT: "0",
   });
   await gateway.ready;

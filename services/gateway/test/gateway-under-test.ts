@@ -23,6 +23,7 @@ import { Standing } from "../src/standing.ts";
 import type { CommandRecord, Commands, Submission, SubmitRefused, Submitted } from "../src/submit.ts";
 
 export const JWT_SECRET = "a secret of tests, long enough for HS256 to be content";
+export const WEBHOOK_ENCRYPTION_KEY = "a key of tests, long enough to seal what it seals";
 
 type CommandPlace = Pick<CommandRecord, "submittedAt" | "id">;
 

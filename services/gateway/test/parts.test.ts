@@ -124,6 +124,7 @@ describe("configuration", () => {
     DATABASE_URL: "postgresql://holdfast@localhost/holdfast",
     REDIS_URL: "redis://localhost",
     JWT_SECRET: "x".repeat(32),
+    WEBHOOK_ENCRYPTION_KEY: "y".repeat(32),
   };
   test("listens everywhere in production, and on this machine only in local mode, unless told otherwise", () => {
     expect(GatewayConfig.parse(needed)).toMatchObject({ HOST: "0.0.0.0", PORT: 3000, RATE_LIMITS: "on" });

@@ -12,7 +12,7 @@ import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GatewayConfig } from "../src/config.ts";
 import { startGateway } from "../src/server.ts";
-import { JWT_SECRET } from "./gateway-under-test.ts";
+import { JWT_SECRET, WEBHOOK_ENCRYPTION_KEY } from "./gateway-under-test.ts";
 
 let database: TestDatabase;
 let redis: TestRedis;
@@ -25,6 +25,7 @@ beforeAll(async () => {
     REDIS_URL: redis.url,
     REDIS_PREFIX: redis.prefix,
     JWT_SECRET,
+    WEBHOOK_ENCRYPTION_KEY,
     PORT: "0",
   };
 });

@@ -14,7 +14,7 @@ import {
   until,
 } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { eventBody, JWT_SECRET } from "./gateway-under-test.ts";
+import { eventBody, JWT_SECRET, WEBHOOK_ENCRYPTION_KEY } from "./gateway-under-test.ts";
 
 const START_MS = 30_000;
 
@@ -26,7 +26,13 @@ beforeAll(async () => {
   database = await openTestDatabase();
   redis = await openTestRedis();
   const env = { DATABASE_URL: database.url, REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix };
-  const gateway = spawnService("gateway", { ...env, JWT_SECRET, PORT: "0", RATE_LIMITS: "off" });
+  const gateway = spawnService("gateway", {
+    ...env,
+    JWT_SECRET,
+    WEBHOOK_ENCRYPTION_KEY,
+    PORT: "0",
+    RATE_LIMITS: "off",
+  });
   services = [gateway, spawnService("reservation-worker", env), spawnService("waitlist-worker", env)];
   await Promise.all(services.map(({ ready }) => ready));
   url = gateway.url;

@@ -10,7 +10,7 @@ export PATH="$PWD/node_modules/.bin:$PATH"
 export COMPOSE_PROJECT_NAME=holdfast-try HOLDFAST_IMAGE=holdfast-try GATEWAY_PORT=0 POSTGRES_PORT=0
 export HOLDFAST_MODE=local RATE_LIMITS=off
 source infra/docker/local.env
-export JWT_SECRET
+export JWT_SECRET WEBHOOK_ENCRYPTION_KEY
 
 finish() {
   local status=$?
@@ -50,8 +50,8 @@ docker compose --progress quiet up --detach --wait --scale reservation-worker=3
 
 say "every service stops by itself within five seconds"
 before=$SECONDS
-docker compose --progress quiet stop gateway reservation-worker expiry-worker waitlist-worker
+docker compose --progress quiet stop gateway reservation-worker expiry-worker waitlist-worker webhook-worker
 [ $((SECONDS - before)) -le 5 ]
-for container in $(docker compose ps --all --quiet gateway reservation-worker expiry-worker waitlist-worker migrator); do
+for container in $(docker compose ps --all --quiet gateway reservation-worker expiry-worker waitlist-worker webhook-worker migrator); do
   [ "$(docker inspect --format '{{.State.ExitCode}}' "$container")" = 0 ]
 done

@@ -31,7 +31,7 @@ export interface CommandRecord {
   readonly finishedAt: EpochMs | null;
   /** Null while it has not ended. */
   readonly outcome: Outcome | null;
-  /** Its number among the event's outcomes; null while it has none. */
+  /** Its number among the event's outcomes; null while it has none, and of one that was withdrawn. */
   readonly seq: number | null;
   /** What there was of the slot in question when it was decided; null when none was, or it has not ended. */
   readonly seen: Seen | null;
@@ -148,7 +148,7 @@ export interface EndedCommand extends CommandRecord {
   readonly outcome: Outcome;
 }
 
-/** How all commands of an event ended, in the order in which they were applied. */
+/** How all commands of an event ended, in the order in which they were applied; last those that never were. */
 export async function listOutcomesOf(db: Queryable, eventId: EventId): Promise<EndedCommand[]> {
   const { rows } = await db.query<RecordRow & { outcome: Outcome }>(
     `${OUTCOME_RECORD} WHERE event_id = $1 ORDER BY seq`,

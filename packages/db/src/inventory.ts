@@ -30,6 +30,7 @@ import {
   SLOT_CAPACITY_MAX,
   type SlotId,
   type UserId,
+  unknownEntries,
 } from "@holdfast/domain";
 import type pg from "pg";
 import { ms, time } from "./epoch.ts";
@@ -57,21 +58,21 @@ import {
   type ParkedEntry,
   updateEntries,
 } from "./inventory-waitlist.ts";
-import { arrayOf as arrayOfWords, NO_ROWS, statement, unique } from "./statement.ts";
+import {
+  insertMessages,
+  loadSubscribers,
+  type MessageToWrite,
+  type Subscriber,
+} from "./inventory-webhooks.ts";
+import { arrayOf as arrayOfWords, JOINT, JOINT_CODE, NO_ROWS, statement, unique } from "./statement.ts";
 
 export { GATHERED_USERS_MAX } from "./inventory-waitlist.ts";
+export type { MessageToWrite, Subscriber } from "./inventory-webhooks.ts";
 
 /** Due holds that one batch settles. More of them are settled in pieces, a transaction each. */
 export const SETTLE_MAX = 128;
 /** Users that one batch may lock: all drains together must fit Postgres's lock table. */
 export const USER_LOCKS_MAX = 512;
-
-/**
- * Between the JSON texts of a batch, which never hold this character as it is: as an array each of their quotes would be
- * escaped here and unescaped there.
- */
-const JOINT_CODE = 30;
-const JOINT = String.fromCharCode(JOINT_CODE);
 
 /** Words of our own that stand in arrays. */
 type Word =
@@ -81,7 +82,8 @@ type Word =
   | Outcome["status"];
 const arrayOf = arrayOfWords<Word>;
 
-const LANE_COLUMNS = `fence, ${ms("logical_at")} AS logical_at, next_seq, paused_at IS NOT NULL AS paused`;
+const LANE_COLUMNS = `fence, ${ms("logical_at")} AS logical_at, next_seq, next_message,
+  paused_at IS NOT NULL AS paused`;
 
 /**
  * Only when no other drain took it since the fence was looked at: an owner that was frozen before its first batch does
@@ -300,13 +302,16 @@ const DELETE_ACCEPTED = statement(
 
 const MOVE_LANE = statement(
   "move-lane",
-  `UPDATE event_lanes SET logical_at = ${time("$3::float8")}, next_seq = $4 WHERE event_id = $1 AND fence = $2`,
+  `UPDATE event_lanes SET logical_at = ${time("$3::float8")}, next_seq = $4, next_message = $5
+  WHERE event_id = $1 AND fence = $2`,
 );
 
 export interface Lane {
   readonly fence: number;
   readonly logicalAt: EpochMs;
   readonly nextSeq: number;
+  /** The sequence number of the event's next webhook message. */
+  readonly nextMessage: number;
   readonly paused: boolean;
 }
 
@@ -333,6 +338,8 @@ export interface LoadedBatch {
   readonly promised: boolean;
   /** Later deadlines than this were not loaded: infinite when everything due was. */
   readonly settledUpTo: EpochMs;
+  /** Whose endpoints hear of what happens to the event, or to the users concerned. */
+  readonly subscribers: readonly Subscriber[];
 }
 
 /** Another drain has taken a later fence: this one may not write any more. */
@@ -408,6 +415,7 @@ export async function loadBatch(
     releases,
     entries,
     details,
+    listening,
   ] = await Promise.all([
     laneTaken, // itself, not what waits for it: what follows a failure fails, too, and the first one tells why
     tx.query<ReservationRow | { id: null }>(
@@ -438,6 +446,7 @@ export async function loadBatch(
         ),
     loadEntries(tx, eventId, left, joiners),
     known.some(isOfOrganizer) ? loadDetails(tx, eventId) : null,
+    loadSubscribers(tx, eventId, users),
     begun,
   ]);
 
@@ -483,11 +492,13 @@ export async function loadBatch(
   for (const row of expiries.rows) {
     state.expiries.set(row.user_id, [...(state.expiries.get(row.user_id) ?? []), row.ended_at]);
   }
+  const subscribers = await completeSubscribers(tx, state, { found: listening, asked: users });
   return {
     lane: {
       fence: Number(laneRow.fence),
       logicalAt: laneRow.logical_at,
       nextSeq: Number(laneRow.next_seq),
+      nextMessage: Number(laneRow.next_message),
       paused: laneRow.paused,
     },
     commands: firstStamped(commands, new Map(stamps.rows.map((row) => [row.command_id, row.submitted_at]))),
@@ -498,7 +509,28 @@ export async function loadBatch(
     strangers: new Set(strangers.rows.map((row) => row.id)),
     promised: event.promised,
     settledUpTo: last === undefined || last === null ? Number.POSITIVE_INFINITY : last - 1,
+    subscribers,
   };
+}
+
+/**
+ * Whose reservations are due, or end by others' commands, is known only now. Who hears of anything hears of entries
+ * that end with their offers, too: those are loaded then. Another round trip, when there is somebody to ask for.
+ */
+async function completeSubscribers(
+  tx: pg.ClientBase,
+  state: EventState,
+  { found, asked }: { found: readonly Subscriber[]; asked: readonly UserId[] },
+): Promise<readonly Subscriber[]> {
+  const known = new Set(asked);
+  const concerned = new Set<UserId>();
+  for (const { userId } of state.reservations.values()) if (!known.has(userId)) concerned.add(userId);
+  for (const { userId } of state.entries.values()) if (!known.has(userId)) concerned.add(userId);
+  const more = concerned.size === 0 ? [] : await loadSubscribers(tx, state.terms.id, [...concerned]);
+  const all = [...new Map([...found, ...more].map((subscriber) => [subscriber.id, subscriber])).values()];
+  const missing = all.length === 0 ? [] : unknownEntries(state);
+  for (const entry of await loadEntries(tx, state.terms.id, missing, [])) state.entries.set(entry.id, entry);
+  return all;
 }
 
 interface Gathered {
@@ -573,6 +605,8 @@ export interface BatchWrite {
   readonly applied: readonly Applied[];
   readonly logicalAt: EpochMs;
   readonly now: EpochMs;
+  /** What is told to others, in the order in which it happened. */
+  readonly messages: readonly MessageToWrite[];
   /** Whether any of them may have been promised. One that is promised from now on, and ended by this, the sweep finds. */
   readonly promised: boolean;
 }
@@ -602,7 +636,14 @@ export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<
     ...writeEvent(eventId, event),
     ...(ended.length === 0 ? [] : [insertOutcomes(eventId, lane.nextSeq, write.now, ended)]),
     ...(write.promised ? [DELETE_ACCEPTED(arrayOf(write.applied.map(({ command }) => command.id)))] : []),
-    MOVE_LANE(eventId, lane.fence, write.logicalAt, lane.nextSeq + ended.length),
+    ...insertMessages(eventId, lane.nextMessage, write.now, write.messages),
+    MOVE_LANE(
+      eventId,
+      lane.fence,
+      write.logicalAt,
+      lane.nextSeq + ended.length,
+      lane.nextMessage + write.messages.length,
+    ),
   ];
   const written = queries.map((query) => tx.query(query));
   const looked = relieved.length === 0 ? NO_ROWS : findParked(tx, relieved);
@@ -715,6 +756,7 @@ interface LaneRow {
   fence: string;
   logical_at: number;
   next_seq: string;
+  next_message: string;
   paused: boolean;
 }
 

@@ -1,5 +1,14 @@
 // How the batch's statements are written down: prepared by name, times in milliseconds since 1970, arrays as text.
-import type { CommandId, ReservationId, SlotId, UserId, WaitlistEntryId } from "@holdfast/domain";
+import type {
+  CommandId,
+  DeliveryId,
+  ReservationId,
+  SlotId,
+  UserId,
+  WaitlistEntryId,
+  WebhookEndpointId,
+  WebhookMessageId,
+} from "@holdfast/domain";
 import type pg from "pg";
 
 /** A query with a name is prepared once for each connection. */
@@ -9,11 +18,26 @@ export const statement =
   (...values) => ({ name, text, values });
 
 /** What is written in letters that mean nothing to PostgreSQL's arrays: ids, and words of the domain's own. */
-type Id = CommandId | ReservationId | SlotId | UserId | WaitlistEntryId;
+type Id =
+  | CommandId
+  | DeliveryId
+  | ReservationId
+  | SlotId
+  | UserId
+  | WaitlistEntryId
+  | WebhookEndpointId
+  | WebhookMessageId;
 
 /** An array, written at once: the driver would look into each element for what must be escaped. */
 export const arrayOf = <Word extends string = never>(words: readonly (Id | Word | number | null)[]): string =>
   `{${words.map((word) => word ?? "NULL").join(",")}}`;
+
+/**
+ * Between the JSON texts of a batch, which never hold this character as it is: as an array each of their quotes would be
+ * escaped here and unescaped there.
+ */
+export const JOINT_CODE = 30;
+export const JOINT = String.fromCharCode(JOINT_CODE);
 
 export const NO_ROWS: { readonly rows: never[] } = { rows: [] };
 

@@ -108,7 +108,10 @@ async function applyOver(
     });
     const { lane, state, now, promised } = loaded;
     const exclusive = state.terms.overlapPolicy === "refuse";
-    const recheck = await writeBatch(tx, spoil({ eventId, lane, exclusive, ...result, now, promised }));
+    const recheck = await writeBatch(
+      tx,
+      spoil({ eventId, lane, exclusive, ...result, messages: [], now, promised }),
+    );
     const words = result.applied.map(({ outcome }) => wordOf(outcome));
     return { ...result, followUps: [...result.followUps, ...recheck], lane, words };
   } catch (error) {

@@ -162,10 +162,11 @@ test("a commit that the database turned into a rollback is an error", async () =
     const event = newId("event");
     const write: BatchWrite = {
       eventId: event,
-      lane: { fence: 1, logicalAt: 0, nextSeq: 1, paused: false },
+      lane: { fence: 1, logicalAt: 0, nextSeq: 1, nextMessage: 1, paused: false },
       exclusive: true,
       changes: [],
       applied: [],
+      messages: [],
       logicalAt: 0,
       now: 0,
       promised: false,

@@ -75,7 +75,7 @@ async function runBatch(pool: pg.Pool, eventId: EventId, commands: readonly AnyC
         throw new Error(`${command.type} must not fail`, { cause: error });
       },
     });
-    const asked = await writeBatch(tx, { eventId, lane, exclusive, ...result, now, promised });
+    const asked = await writeBatch(tx, { eventId, lane, exclusive, ...result, messages: [], now, promised });
     return { applied: result.applied, followUps: [...result.followUps, ...asked] };
   } catch (error) {
     await tx.query("ROLLBACK");

@@ -26,7 +26,13 @@ SELECT asked.id FROM unnest($1::text[]) AS asked(id)
   WHERE NOT EXISTS (SELECT FROM users WHERE users.id = asked.id OFFSET 0);
 
 -- hold-lane
-SELECT fence, round(date_part('epoch', logical_at) * 1000) AS logical_at, next_seq, paused_at IS NOT NULL AS paused FROM event_lanes WHERE event_id = $1 AND fence = $2 FOR NO KEY UPDATE;
+SELECT fence, round(date_part('epoch', logical_at) * 1000) AS logical_at, next_seq, next_message,
+  paused_at IS NOT NULL AS paused FROM event_lanes WHERE event_id = $1 AND fence = $2 FOR NO KEY UPDATE;
+
+-- insert-deliveries
+INSERT INTO webhook_deliveries (id, endpoint_id, message_id, next_attempt_at, created_at)
+  SELECT u.id, u.endpoint_id, u.message_id, to_timestamp($1::float8 / 1000.0), to_timestamp($1::float8 / 1000.0)
+  FROM unnest($2::text[], $3::text[], $4::text[]) AS u(id, endpoint_id, message_id);
 
 -- insert-entries
 WITH written AS (
@@ -51,6 +57,12 @@ WITH written AS (
     SELECT slot_id, (seq - 1) / 512, sum(waiting)::int FROM written GROUP BY slot_id, (seq - 1) / 512
     ON CONFLICT (slot_id, stretch) DO UPDATE SET waiting = st.waiting + excluded.waiting
   ) SELECT expect_rows(count(*), cardinality($2::text[])) FROM written;
+
+-- insert-messages
+INSERT INTO webhook_messages (id, event_id, sequence, type, notice, created_at)
+  SELECT u.id, $1, $2::bigint + u.nth - 1, u.type, u.notice::json, to_timestamp($3::float8 / 1000.0)
+  FROM unnest($4::text[], $5::text[], string_to_array($6::text, chr(30))) WITH ORDINALITY
+    AS u(id, type, notice, nth);
 
 -- insert-outcomes
 INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
@@ -212,6 +224,17 @@ SELECT id, name, round(date_part('epoch', starts_at) * 1000) AS starts_at, round
 SELECT command_id, round(date_part('epoch', submitted_at) * 1000) AS submitted_at FROM accepted_commands
   WHERE command_id = ANY ($1::text[]);
 
+-- load-subscribers
+SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
+    u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
+  FROM (SELECT organizer_id FROM events WHERE id = $2) e
+  CROSS JOIN LATERAL (
+    SELECT * FROM webhook_endpoints
+    WHERE status = 'active'
+      AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
+  ) w
+  CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u;
+
 -- lock-users-and-load-due
 WITH due AS MATERIALIZED (
     SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
@@ -238,7 +261,8 @@ WITH due AS MATERIALIZED (
   SELECT (SELECT count(*) FROM locked)::int AS locks, due.* FROM (SELECT) one LEFT JOIN due ON true;
 
 -- move-lane
-UPDATE event_lanes SET logical_at = to_timestamp($3::float8 / 1000.0), next_seq = $4 WHERE event_id = $1 AND fence = $2;
+UPDATE event_lanes SET logical_at = to_timestamp($3::float8 / 1000.0), next_seq = $4, next_message = $5
+  WHERE event_id = $1 AND fence = $2;
 
 -- recheck-limited
 UPDATE waitlist_entries e SET recheck_at = to_timestamp($3::float8 / 1000.0)
@@ -252,7 +276,8 @@ UPDATE waitlist_entries e SET recheck_at = to_timestamp($3::float8 / 1000.0)
 
 -- take-lane
 UPDATE event_lanes SET fence = fence + 1, owner = $2
-  WHERE event_id = $1 AND (fence = $3 OR owner = $2) RETURNING fence, round(date_part('epoch', logical_at) * 1000) AS logical_at, next_seq, paused_at IS NOT NULL AS paused;
+  WHERE event_id = $1 AND (fence = $3 OR owner = $2) RETURNING fence, round(date_part('epoch', logical_at) * 1000) AS logical_at, next_seq, next_message,
+  paused_at IS NOT NULL AS paused;
 
 -- update-entries
 WITH written AS (

@@ -16,6 +16,7 @@ import {
   expireDue as expireDueCommand,
   type JoinWaitlistCommand,
   type LeaveWaitlistCommand,
+  type NoticeType,
   type OpenSalesCommand,
   type Outcome,
   type PromoteCommand,
@@ -33,6 +34,8 @@ import {
   type UserRole,
   type WaitlistEntryId,
   type WaitlistTerms,
+  type WebhookEndpointId,
+  type WebhookEndpointStatus,
   type WindDownCommand,
   windDown as windDownCommand,
 } from "@holdfast/domain";
@@ -68,6 +71,24 @@ export async function createUsers(pool: Pick<pg.Pool, "query">, count: number): 
     [ids],
   );
   return ids;
+}
+
+/** An endpoint that hears of everything that its owner may, and is called by nobody: its secret is none. */
+export async function createEndpoint(
+  pool: Pick<pg.Pool, "query">,
+  ownerId: UserId,
+  {
+    types = null,
+    status = "active",
+  }: { types?: readonly NoticeType[] | null; status?: WebhookEndpointStatus } = {},
+): Promise<WebhookEndpointId> {
+  const id = newId("webhookEndpoint");
+  await pool.query(
+    `INSERT INTO webhook_endpoints (id, owner_id, url, types, status, disabled_reason, secret)
+    VALUES ($1, $2, 'https://example.com/', $3, $4, CASE WHEN $4 = 'disabled' THEN 'gone' END, 'none')`,
+    [id, ownerId, types, status],
+  );
+  return id;
 }
 
 export interface EventOptions {
@@ -314,8 +335,16 @@ export const windDown = (
 
 /** An outcome in a word: what a succeeded command's reservation or waitlist entry is now, or why there is none. */
 export function wordOf(outcome: Outcome): string {
-  if (outcome.status === "succeeded") return outcome.reservation?.status ?? outcome.entry?.status ?? "done";
-  return outcome.status === "rejected" ? outcome.refusal.code : `failed ${outcome.failure}`;
+  switch (outcome.status) {
+    case "succeeded":
+      return outcome.reservation?.status ?? outcome.entry?.status ?? "done";
+    case "rejected":
+      return outcome.refusal.code;
+    case "failed":
+      return `failed ${outcome.failure}`;
+    case "withdrawn":
+      return outcome.status;
+  }
 }
 
 /** People at one door: a producer with a reply channel of its own. */

@@ -27,9 +27,10 @@ import {
   logicalTime,
   type ReservationId,
 } from "@holdfast/domain";
-import { failpoint, type Logger } from "@holdfast/runtime";
+import { failpoint, type Logger, newId } from "@holdfast/runtime";
 import type pg from "pg";
 import { Contradiction, isUnwritable, troubleOf } from "./database-errors.ts";
+import { messagesFor, type Notified, notifiedBy } from "./messages.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 
 /** Commands of one transaction. More only make everybody wait longer. One due hold more than is settled is looked at. */
@@ -50,6 +51,8 @@ export type BatchOutcome =
       readonly followUps: readonly FollowUp[];
       /** Of the holds that it made, offers included. */
       readonly deadlines: readonly EpochMs[];
+      /** Endpoints that are to be told of something. */
+      readonly notified: readonly Notified[];
       readonly now: EpochMs;
     }
   /** Somebody halted the event: nothing was applied. */
@@ -173,6 +176,11 @@ function lineOf(command: AnyCommand): string | null {
 
 const firstHalf = <T>(items: readonly T[]): T[] => items.slice(0, Math.ceil(items.length / 2));
 
+const MESSAGE_IDS = {
+  newMessageId: () => newId("webhookMessage"),
+  newDeliveryId: () => newId("delivery"),
+};
+
 async function applyOnce(
   pool: pg.Pool,
   log: Logger,
@@ -190,7 +198,7 @@ async function applyOnce(
       ...commands.map((command) => logicalTime(command, Number.POSITIVE_INFINITY)),
     );
     const loaded = await loadBatch(tx, eventId, claim, commands, judgedAt);
-    const { lane, state, now, strangers, promised } = loaded;
+    const { lane, state, now, strangers, promised, subscribers } = loaded;
     if (lane.paused) {
       await tx.query("COMMIT"); // the fence is taken all the same
       return { kind: "paused" };
@@ -205,8 +213,10 @@ async function applyOnce(
       ...loaded,
       condemned,
       logicalAt: lane.logicalAt,
+      ...(subscribers.length === 0 ? {} : { notices: { nextSeq: lane.nextSeq } }),
       onFault: (command, error) => log.error({ err: error, command: command.id }, "a command failed"),
     });
+    const messages = messagesFor(result.notices, subscribers, MESSAGE_IDS);
     failpoint("before-commit");
     const recheck = await writeBatch(tx, {
       eventId,
@@ -216,6 +226,7 @@ async function applyOnce(
       applied: result.applied,
       logicalAt: result.logicalAt,
       now,
+      messages,
       promised,
     });
     failpoint("after-commit");
@@ -225,6 +236,7 @@ async function applyOnce(
       applied: result.applied,
       followUps: [...result.followUps, ...recheck],
       deadlines: deadlinesOf(result.changes),
+      notified: notifiedBy(messages, subscribers),
       now,
     };
   } catch (error) {

@@ -1,4 +1,5 @@
-// What a batch asks of others once it is committed: timers for its holds, looks at waiters, the next piece of an ending.
+// What a batch asks of others once it is committed: timers for its holds, looks at waiters, the next piece of an ending,
+// deliveries of its messages.
 // Hints, all of them: nothing waits for them, and what gets lost here is found by the sweep.
 import {
   type CommandId,
@@ -9,11 +10,13 @@ import {
   type Promotion,
   windDown,
 } from "@holdfast/domain";
-import type { Deadlines, Producer, Promotions, UnderWay } from "@holdfast/event-queue";
+import type { Deadlines, Deliveries, Producer, Promotions, UnderWay } from "@holdfast/event-queue";
+import type { Notified } from "./messages.ts";
 
 export interface FollowUpDeps {
   readonly deadlines: Pick<Deadlines, "schedule">;
   readonly promotions: Pick<Promotions, "schedule">;
+  readonly deliveries: Pick<Deliveries, "signal">;
   readonly underWay: Pick<UnderWay, "note">;
   readonly producer: Pick<Producer, "enqueue">;
   /** Database time. */
@@ -27,6 +30,8 @@ export interface Asked {
   readonly followUps: readonly FollowUp[];
   /** Of the holds that it made. */
   readonly deadlines: readonly EpochMs[];
+  /** Endpoints that are to be told of something. */
+  readonly notified: readonly Notified[];
   readonly now: EpochMs;
 }
 
@@ -35,6 +40,7 @@ type WindDown = Extract<FollowUp, { kind: "wind-down" }>;
 export function createFollowUp({
   deadlines,
   promotions,
+  deliveries,
   underWay,
   producer,
   now: clock,
@@ -58,6 +64,9 @@ export function createFollowUp({
   return (eventId: EventId, asked: Asked): void => {
     for (const expiresAt of new Set(asked.deadlines)) {
       deadlines.schedule(eventId, expiresAt, asked.now).catch(onError);
+    }
+    for (const { endpointId, troubled } of asked.notified) {
+      deliveries.signal(endpointId, { troubled }).catch(onError);
     }
     const elsewhere = new Map<EventId, EpochMs>();
     const endings = new Map<string, WindDown>();

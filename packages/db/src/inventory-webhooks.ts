@@ -1,0 +1,105 @@
+// The part of a batch that tells others: whose endpoints hear of the event or of the users concerned, and the messages
+// for them, written in the batch's own transaction.
+import type {
+  DeliveryId,
+  EpochMs,
+  EventId,
+  Notice,
+  NoticeType,
+  UserId,
+  WebhookEndpointId,
+  WebhookMessageId,
+} from "@holdfast/domain";
+import type pg from "pg";
+import { time } from "./epoch.ts";
+import { arrayOf, JOINT, JOINT_CODE, statement } from "./statement.ts";
+
+/**
+ * Active endpoints of these users, of the event's organizer and of admins; those of who is disabled hear nothing.
+ * $1 users · $2 event
+ */
+const LOAD_SUBSCRIBERS = statement(
+  "load-subscribers",
+  `SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
+    u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
+  FROM (SELECT organizer_id FROM events WHERE id = $2) e
+  CROSS JOIN LATERAL (
+    SELECT * FROM webhook_endpoints
+    WHERE status = 'active'
+      AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
+  ) w
+  CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u`,
+);
+
+const INSERT_MESSAGES = statement(
+  "insert-messages",
+  `INSERT INTO webhook_messages (id, event_id, sequence, type, notice, created_at)
+  SELECT u.id, $1, $2::bigint + u.nth - 1, u.type, u.notice::json, ${time("$3::float8")}
+  FROM unnest($4::text[], $5::text[], string_to_array($6::text, chr(${JOINT_CODE}))) WITH ORDINALITY
+    AS u(id, type, notice, nth)`,
+);
+
+const INSERT_DELIVERIES = statement(
+  "insert-deliveries",
+  `INSERT INTO webhook_deliveries (id, endpoint_id, message_id, next_attempt_at, created_at)
+  SELECT u.id, u.endpoint_id, u.message_id, ${time("$1::float8")}, ${time("$1::float8")}
+  FROM unnest($2::text[], $3::text[], $4::text[]) AS u(id, endpoint_id, message_id)`,
+);
+
+/** An endpoint that hears of a batch. */
+export interface Subscriber {
+  readonly id: WebhookEndpointId;
+  readonly ownerId: UserId;
+  /** Null: all there are. */
+  readonly types: readonly NoticeType[] | null;
+  /** Of everything, and not only of what concerns its owner. */
+  readonly hearsAll: boolean;
+  /** Its last attempt failed. */
+  readonly troubled: boolean;
+}
+
+/** Endpoints that hear of the event as a whole, or of what concerns these users. */
+export async function loadSubscribers(
+  tx: pg.ClientBase,
+  eventId: EventId,
+  users: readonly UserId[],
+): Promise<Subscriber[]> {
+  const { rows } = await tx.query<Subscriber>(LOAD_SUBSCRIBERS(arrayOf(users), eventId));
+  return rows;
+}
+
+/** A message with the endpoints that it goes to, of which there is at least one. */
+export interface MessageToWrite {
+  readonly id: WebhookMessageId;
+  readonly notice: Notice;
+  readonly deliveries: readonly { readonly id: DeliveryId; readonly endpointId: WebhookEndpointId }[];
+}
+
+/** In order: the first one gets the number `nextMessage`. */
+export function insertMessages(
+  eventId: EventId,
+  nextMessage: number,
+  now: EpochMs,
+  messages: readonly MessageToWrite[],
+): pg.QueryConfig[] {
+  if (messages.length === 0) return [];
+  const deliveries = messages.flatMap(({ id: messageId, deliveries: to }) =>
+    to.map((delivery) => ({ ...delivery, messageId })),
+  );
+  return [
+    INSERT_MESSAGES(
+      eventId,
+      nextMessage,
+      now,
+      arrayOf(messages.map(({ id }) => id)),
+      arrayOf<string>(messages.map(({ notice }) => notice.type)),
+      messages.map(({ notice }) => JSON.stringify(notice)).join(JOINT),
+    ),
+    INSERT_DELIVERIES(
+      now,
+      arrayOf(deliveries.map(({ id }) => id)),
+      arrayOf(deliveries.map(({ endpointId }) => endpointId)),
+      arrayOf(deliveries.map(({ messageId }) => messageId)),
+    ),
+  ];
+}

@@ -21,7 +21,7 @@ export type CommandStatus = (typeof COMMAND_STATUSES)[number];
 /** What a command made or changed. */
 export type Result = Reservation | WaitlistEntry | Slot | Event;
 
-/** Why a command ended as it did. */
+/** Why a command ended as it did. One that was withdrawn has none: nothing was decided. */
 export const Explanation = z
   .object({
     /** The code of the refusal that applied, or what succeeded: held, purchased, cancelled, waiting, left, done. */
@@ -72,17 +72,21 @@ export interface CommandFacts {
   /** Counts from 1; null once ended, or when nobody knows. */
   readonly position: number | null;
   readonly outcome: Outcome | null;
-  /** Its number among the event's outcomes; null while it has none. */
+  /** Its number among the event's outcomes; null while it has none, and of one that was withdrawn. */
   readonly seq: number | null;
   readonly seen: Seen | null;
 }
 
 export const commandPath = (id: CommandId): string => `/v1/commands/${id}`;
 
-/** What would have been the error; null when it succeeded. A failed command was our fault, and tells no more. */
+/**
+ * What would have been the error; null when it succeeded, or was never decided. A failed command was our fault, and
+ * tells no more.
+ */
 export function problemOfOutcome(outcome: Outcome): ProblemFacts | null {
   switch (outcome.status) {
     case "succeeded":
+    case "withdrawn":
       return null;
     case "rejected":
       return problemOf(outcome.refusal);
@@ -120,7 +124,8 @@ function ruleOf(outcome: Outcome): string {
     case "rejected":
       return outcome.refusal.code;
     case "failed":
-      return "failed";
+    case "withdrawn":
+      return outcome.status;
   }
 }
 

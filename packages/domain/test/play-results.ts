@@ -25,6 +25,8 @@ export function resultOf(outcome: Outcome): string {
   switch (outcome.status) {
     case "failed":
       return `failed ${outcome.failure}`;
+    case "withdrawn":
+      return outcome.status;
     case "succeeded":
       return successOf(outcome);
     case "rejected":

@@ -38,7 +38,7 @@ export async function readCommand(
 
 export type EndedCommand = Command & { readonly status: "succeeded" | "rejected" };
 
-/** Throws when it failed, cannot be read, or has not ended after `withinMs`. */
+/** Throws when it failed or was withdrawn, cannot be read, or has not ended after `withinMs`. */
 export async function followCommand(
   client: Pick<Client, "get">,
   token: string,
@@ -50,6 +50,7 @@ export async function followCommand(
     const command = await readCommand(client, token, id, POLL_WAIT_SECONDS);
     if (command.status === "queued") continue;
     if (command.status === "failed") throw new Error(`${id} failed`);
+    if (command.status === "withdrawn") throw new Error(`${id} was withdrawn`);
     return { ...command, status: command.status };
   }
   throw new Error(`${id} did not end within ${withinMs / 1_000} s`);

@@ -27,7 +27,8 @@ interface EndedRow {
   command_id: CommandId;
   user_id: UserId;
   event_id: EventId;
-  seq: string;
+  /** Null for what was withdrawn: it had no turn. */
+  seq: string | null;
   outcome: Outcome;
 }
 
@@ -64,6 +65,7 @@ export async function contradictionsOf(
         `${ending.commandId} was answered ${wordOf(ending)}, its outcome is ${JSON.stringify(row.outcome)}`,
       );
     }
+    if (row.seq === null) continue;
     const before = lastOfChain.get(chain) ?? 0;
     const seq = Number(row.seq);
     if (seq < before)
@@ -90,6 +92,7 @@ function saysTheSame({ status, reservation, problem }: Ending, outcome: Outcome)
     case "rejected":
       return status === "rejected" && problem?.code === outcome.refusal.code;
     case "failed":
+    case "withdrawn": // nobody withdraws anything here
       return false;
   }
 }

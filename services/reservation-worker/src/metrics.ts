@@ -160,5 +160,7 @@ function kindOf(command: AnyCommand, outcome: Outcome): string {
       return `${type} rejected ${outcome.refusal.code}`;
     case "failed":
       return `${type} failed ${outcome.failure}`;
+    case "withdrawn":
+      return `${type} withdrawn `;
   }
 }

@@ -8,4 +8,5 @@ export * from "./problem.ts";
 export * from "./reservation.ts";
 export * from "./user.ts";
 export * from "./waitlist.ts";
+export * from "./webhook.ts";
 export * from "./webhook-message.ts";

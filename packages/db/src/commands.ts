@@ -104,8 +104,9 @@ interface RecordRow {
   ticket: string | null;
 }
 
-const OUTCOME_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
-  ${ms("finished_at")} AS finished_at, outcome, seq, seen_available, seen_waiting, NULL::bigint AS ticket FROM outcomes`;
+const OUTCOME_COLUMNS = `command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
+  ${ms("finished_at")} AS finished_at, outcome, seq, seen_available, seen_waiting, NULL::bigint AS ticket`;
+const OUTCOME_RECORD = `SELECT ${OUTCOME_COLUMNS} FROM outcomes`;
 const ACCEPTED_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
   NULL::float8 AS finished_at, NULL::json AS outcome, NULL::bigint AS seq, NULL::int AS seen_available,
   NULL::int AS seen_waiting, ticket FROM accepted_commands`;
@@ -155,6 +156,41 @@ export async function listOutcomesOf(db: Queryable, eventId: EventId): Promise<E
     [eventId],
   );
   return rows.map((row) => ({ ...recordOf(row), outcome: row.outcome }));
+}
+
+/** Tries to withdraw a command: its key may go to another command during the first, and is then kept by that one. */
+const WITHDRAW_TRIES = 2;
+
+/**
+ * Ends a promised command of a user before it is applied. Null when it had ended, or is not promised. The outcome first
+ * and the promise second, as a batch does it: whoever comes second to the outcome holds nothing that the first waits
+ * for. One statement, so that no batch ever waits for a gateway.
+ */
+export async function withdrawCommand(db: Queryable, id: CommandId): Promise<EndedCommand | null> {
+  for (let tries = 1; tries <= WITHDRAW_TRIES; tries += 1) {
+    const { rows } = await db.query<RecordRow & { outcome: Outcome }>({
+      name: "withdraw-command",
+      text: `WITH withdrawn AS (
+          INSERT INTO outcomes (command_id, event_id, type, user_id, idempotency_key, fingerprint, status, outcome,
+            submitted_at, finished_at)
+          SELECT a.command_id, a.event_id, a.type, a.user_id,
+            CASE WHEN NOT EXISTS (
+              SELECT FROM outcomes o
+              WHERE o.user_id = a.user_id AND o.idempotency_key = a.command ->> 'idempotencyKey'
+            ) THEN a.command ->> 'idempotencyKey' END,
+            a.command ->> 'fingerprint', 'withdrawn', '{"status":"withdrawn"}', a.submitted_at, clock_timestamp()
+          FROM accepted_commands a WHERE a.command_id = $1 AND a.user_id IS NOT NULL
+          ON CONFLICT DO NOTHING RETURNING *
+        ), forgotten AS (
+          DELETE FROM accepted_commands a USING withdrawn w WHERE a.command_id = w.command_id
+        )
+        SELECT ${OUTCOME_COLUMNS} FROM withdrawn`,
+      values: [id],
+    });
+    const [row] = rows;
+    if (row !== undefined) return { ...recordOf(row), outcome: row.outcome };
+  }
+  return null;
 }
 
 export interface CommandPage {

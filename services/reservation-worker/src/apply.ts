@@ -39,6 +39,8 @@ export const BATCH_COMMANDS_MAX = Math.min(256, USER_LOCKS_MAX - (SETTLE_MAX + 1
 const BATCH_LINES_MAX = 4;
 /** Times that a batch is tried again in place before the event is let go. */
 export const BATCH_TRIES_MAX = 4;
+/** Times that a command's row may be in the way: its own withdrawal, and that of another under its key. */
+const WITHDRAWALS_PER_COMMAND = 2;
 /** Milliseconds before the second try; doubled for each one after. */
 const RETRY_PAUSE_MS = 10;
 
@@ -91,6 +93,7 @@ export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
     let batch = commands.slice(0, whatFits(commands));
     let doomed = condemned;
     let contradictions = 0;
+    let overtakings = 0;
     // What a try may have committed before its answer was lost is no repeat of the asker's.
     const tried = new Set<CommandId>();
 
@@ -100,7 +103,7 @@ export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
         const outcome = await applyOnce(pool, log, eventId, claim, batch, doomed);
         if (outcome.kind !== "applied") return outcome;
         const applied = outcome.applied.map((one) =>
-          tried.has(one.command.id) ? { ...one, replayed: false } : one,
+          tried.has(one.command.id) && one.outcome.status !== "withdrawn" ? { ...one, replayed: false } : one,
         );
         metrics.applied(applied, outcome.now, performance.now() - startedAt);
         return { ...outcome, applied };
@@ -119,6 +122,13 @@ export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
           case "transient":
             for (const { id } of batch) tried.add(id);
             break;
+          case "overtaken":
+            overtakings += 1;
+            if (overtakings > WITHDRAWALS_PER_COMMAND * commands.length) {
+              throw new LetGo(`${eventId} is overtaken by what cannot be seen`, { cause: error });
+            }
+            tries -= 1; // nobody is to blame, and nothing to wait for: what was in the way is seen now
+            continue;
           case "contradiction": {
             contradictions += 1;
             if (contradictions === 1) break; // loaded again, it may be well

@@ -8,6 +8,8 @@ export type Trouble =
   | "slow"
   /** Lost a race or the connection: try again. */
   | "transient"
+  /** A command was withdrawn while the batch was decided: load it again. */
+  | "overtaken"
   /** A constraint, or a count that was not met: the rules and the tables disagree. */
   | "contradiction";
 
@@ -22,9 +24,16 @@ export function troubleOf(error: unknown): Trouble {
   if (code === null) return "transient"; // no word from the server: the connection is gone
   if (code === "55P03") return "locked";
   if (code === "57014" || code === "25P03" || code === "25P04") return "slow";
+  if (code === "23505" && OVERTAKEN.has((error as pg.DatabaseError).constraint ?? "")) return "overtaken";
   if (code.startsWith("23") || code.startsWith("22") || code === "HF001") return "contradiction";
   return "transient";
 }
+
+/**
+ * Which commands have ended, and under whose keys, is loaded under the locks of lane and users: whatever is written behind
+ * that is written by a gateway, which takes none of them to withdraw a command.
+ */
+const OVERTAKEN: ReadonlySet<string> = new Set(["outcomes_pkey", "outcomes_user_key_key"]);
 
 /** True when the command's own words are at fault, whatever it ends as: text that the database cannot hold. */
 export const isUnwritable = (error: unknown): boolean => UNWRITABLE_TEXT.has(codeOf(error) ?? "");

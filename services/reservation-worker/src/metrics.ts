@@ -13,7 +13,7 @@ const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 const DRAIN_ENDS = ["finished", "handed-over", "paused", "overtaken", "fenced", "let-go"] as const;
 const DROP_REASONS = ["no-such-event", "unwritable", "unreadable"] as const;
-const TROUBLES = ["locked", "slow", "transient", "contradiction"] as const;
+const TROUBLES = ["locked", "slow", "transient", "overtaken", "contradiction"] as const;
 const FINDINGS = [
   "activated",
   "settled",

@@ -149,3 +149,9 @@ export function presentCommand(command: CommandFacts, requestId: string): Comman
     explanation: explain(command),
   };
 }
+
+/** Why it cannot be withdrawn any more, nor, once it was, be sent again. */
+export const alreadyFinished = (command: CommandFacts, requestId: string): ProblemFacts => ({
+  code: "already-finished",
+  members: { command: presentCommand(command, requestId) },
+});

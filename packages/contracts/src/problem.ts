@@ -1,6 +1,7 @@
 // Every error that outsiders meet (RFC 9457): one table, held to `docs/problems.md` by a test, both ways.
 import type { Refusal, RefusalCode } from "@holdfast/domain";
 import { z } from "zod";
+import type { Command } from "./command.ts";
 import { isoTime, isoTimeOrNull } from "./fields.ts";
 
 export const NEXT_STEPS = ["join-waitlist", "retry-after", "use-existing"] as const;
@@ -234,6 +235,9 @@ export const Problem = z
   .meta({ id: "Problem" });
 export type Problem = z.infer<typeof Problem>;
 
+/** What a problem tells beside what all tell: plain values, or the whole command that is in the way. */
+export type ProblemMember = string | number | boolean | null | Command;
+
 /** What went wrong, before it is known in which request. */
 export interface ProblemFacts {
   readonly code: ProblemCode;
@@ -242,7 +246,7 @@ export interface ProblemFacts {
   readonly nextStep?: NextStep;
   readonly errors?: readonly FieldError[];
   /** Members of the problem's own, such as `reservationId`. */
-  readonly members?: Readonly<Record<string, string | number | boolean | null>>;
+  readonly members?: Readonly<Record<string, ProblemMember>>;
 }
 
 export interface Occasion {

@@ -1,5 +1,6 @@
 // From a request to a command, and from what became of it to an answer. Decides nothing about inventory.
 import {
+  alreadyFinished,
   Command as CommandBody,
   type CommandFacts,
   commandPath,
@@ -22,7 +23,13 @@ import type { Commands } from "./submit.ts";
 
 /** What every command may be answered, beside its own. */
 export const ACCEPTED = { description: "Not decided yet: the command to follow.", schema: CommandBody };
-export const COMMAND_PROBLEMS = ["not-found", "idempotency-key-reused", "queue-full", "unavailable"] as const;
+export const COMMAND_PROBLEMS = [
+  "not-found",
+  "already-finished",
+  "idempotency-key-reused",
+  "queue-full",
+  "unavailable",
+] as const;
 
 export interface CommandDoorDeps {
   readonly commands: Commands;
@@ -103,6 +110,11 @@ export async function answerCommand(
     return replyAccepted(submitted.record, request, reply);
   }
   const { outcome } = submitted;
+  if (outcome.status === "withdrawn") {
+    const record = await commands.find(command.id);
+    if (record === null) throw new Error("a command was withdrawn and nobody knows it");
+    return replyProblem(request, reply, alreadyFinished(record, request.id));
+  }
   const problem = problemOfOutcome(outcome);
   if (problem !== null) return replyProblem(request, reply, problem);
   const made = madeBy(outcome, command.eventId);

@@ -9,6 +9,7 @@ import {
   type CommandRecord as KeptCommand,
   listCommands,
   noteTickets,
+  withdrawCommand,
 } from "@holdfast/db";
 import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
 import { type Enqueued, eventKeys, type Producer, type Replies, type Reply } from "@holdfast/event-queue";
@@ -52,11 +53,19 @@ export type SubmitRefused =
   /** The token was good, but its user is not there any more. */
   | { readonly kind: "unknown-sender" };
 
+export interface Withdrawal {
+  readonly record: CommandRecord;
+  /** True when this ended it; else it had ended, or is none that can be withdrawn. */
+  readonly withdrawn: boolean;
+}
+
 export interface Commands {
   submit(submission: Submission): Promise<Submitted | SubmitRefused>;
   find(id: CommandId): Promise<CommandRecord | null>;
   /** Resolves when it ended, or after `waitMs` milliseconds with what is known then. */
   watch(id: CommandId, waitMs: number, signal: AbortSignal): Promise<CommandRecord | null>;
+  /** Takes it back, unless it has ended. Null when nobody knows it. */
+  withdraw(id: CommandId): Promise<Withdrawal | null>;
   list(
     userId: UserId,
     status: CommandRecord["status"] | null,
@@ -315,10 +324,17 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     }
   }
 
+  async function withdraw(id: CommandId): Promise<Withdrawal | null> {
+    const withdrawn = await withdrawCommand(pool, id);
+    const kept = withdrawn ?? (await read(id));
+    return kept === null ? null : { record: await recordOf(kept), withdrawn: withdrawn !== null };
+  }
+
   return {
     submit,
     find,
     watch,
+    withdraw,
     async list(userId, status, limit, after) {
       return Promise.all((await listCommands(pool, { userId, status, limit, after })).map(recordOf));
     },

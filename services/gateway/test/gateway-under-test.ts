@@ -20,7 +20,14 @@ import { Passwords } from "../src/passwords.ts";
 import { RateLimiter } from "../src/rate-limits.ts";
 import { SignIn } from "../src/sign-in.ts";
 import { Standing } from "../src/standing.ts";
-import type { CommandRecord, Commands, Submission, SubmitRefused, Submitted } from "../src/submit.ts";
+import type {
+  CommandRecord,
+  Commands,
+  Submission,
+  SubmitRefused,
+  Submitted,
+  Withdrawal,
+} from "../src/submit.ts";
 
 export const JWT_SECRET = "a secret of tests, long enough for HS256 to be content";
 export const WEBHOOK_ENCRYPTION_KEY = "a key of tests, long enough to seal what it seals";
@@ -50,6 +57,15 @@ export class ScriptedCommands implements Commands {
 
   async watch(id: CommandId, waitMs: number, signal: AbortSignal): Promise<CommandRecord | null> {
     return this.onWatch(id, waitMs, signal);
+  }
+
+  async withdraw(id: CommandId): Promise<Withdrawal | null> {
+    const record = this.records.get(id);
+    if (record === undefined) return null;
+    const withdrawn = record.outcome === null && record.userId !== null;
+    const ended = { status: "withdrawn", outcome: { status: "withdrawn" }, position: null } as const;
+    if (withdrawn) this.records.set(id, { ...record, ...ended, finishedAt: record.submittedAt });
+    return { record: this.records.get(id) ?? record, withdrawn };
   }
 
   async list(

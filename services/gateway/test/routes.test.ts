@@ -44,6 +44,7 @@ POST   /v1/auth/refresh                                       anyone
 POST   /v1/auth/register                                      anyone
 GET    /v1/commands                                           user
 GET    /v1/commands/:id                                       user
+DELETE /v1/commands/:id                                       user
 GET    /v1/events                                             anyone
 POST   /v1/events                                             organizer
 GET    /v1/events/:id                                         anyone

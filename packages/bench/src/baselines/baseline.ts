@@ -68,6 +68,7 @@ function onlyReserves(
     },
     find: notHere,
     watch: notHere,
+    withdraw: notHere,
     list: notHere,
     hurry: () => {},
   };

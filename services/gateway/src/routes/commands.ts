@@ -1,5 +1,6 @@
 // What became of commands: for who sent them, and for admins.
 import {
+  alreadyFinished,
   COMMAND_STATUSES,
   Command,
   CommandList,
@@ -17,7 +18,7 @@ import type { GatewayDeps } from "../deps.ts";
 import { type Endpoint, endpoint } from "../endpoint.ts";
 import { pageOf, readCursor } from "../pages.ts";
 import { POLL_WAIT_SECONDS_MAX, readPreference } from "../prefer.ts";
-import { later, notFound } from "../refused.ts";
+import { later, notFound, Refused } from "../refused.ts";
 import type { CommandRecord } from "../submit.ts";
 
 /** Seconds after which who was turned away from waiting, or was told "queued", may ask again. */
@@ -63,6 +64,30 @@ export function commandEndpoints({ commands, longPolls, roleNow, stopping }: Gat
         reply.header("cache-control", CACHE_CONTROL);
         if (record.status === "queued") reply.header("retry-after", POLL_RETRY_SECONDS);
         if (isUnchanged(request, reply, tagOf(record))) return reply.code(304).send();
+        return presentCommand(record, request.id);
+      },
+    }),
+    endpoint({
+      method: "DELETE",
+      url: "/v1/commands/:id",
+      access: "user",
+      rate: "write",
+      tag: "Commands",
+      summary: "Withdraw a command that is still queued",
+      params: z.object({ id: CommandId }),
+      answers: { 200: { description: "The command, withdrawn: it will have no effect.", schema: Command } },
+      problems: ["not-found", "already-finished", "unavailable"],
+      async handle({ params, identity, request }, reply) {
+        const sent = await commands.find(params.id);
+        if (sent === null) throw notFound();
+        if (sent.userId !== identity.userId && (await roleNow(identity)) !== "admin") throw notFound();
+        const { record, withdrawn } = (await commands.withdraw(params.id)) ?? {
+          record: sent,
+          withdrawn: false,
+        };
+        if (record.outcome === null) throw notFound(); // the system's own: nobody sent it
+        if (!withdrawn) throw new Refused(alreadyFinished(record, request.id));
+        reply.header("cache-control", CACHE_CONTROL);
         return presentCommand(record, request.id);
       },
     }),

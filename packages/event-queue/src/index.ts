@@ -8,6 +8,7 @@ export * from "./deadlines.ts";
 export * from "./event-queue.ts";
 export * from "./names.ts";
 export * from "./producer.ts";
+export * from "./progress.ts";
 export * from "./promotions.ts";
 export * from "./replies.ts";
 export * from "./sender.ts";

@@ -20,6 +20,9 @@ export const underWayKey = (prefix: string, what: EventId | SlotId): string =>
 
 export const replyChannel = (prefix: string, gateway: string): string => `${prefix}:replies:${gateway}`;
 
+/** Where it is told what ended in an event's queue. */
+export const progressChannel = (prefix: string, eventId: EventId): string => `${prefix}:progress:${eventId}`;
+
 export interface EventKeys {
   /** What BullMQ puts before a job's id. */
   readonly jobs: string;

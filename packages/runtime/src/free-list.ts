@@ -34,7 +34,7 @@ export class FreeList<Value extends object> implements Iterable<Value> {
 }
 
 /** As a Map: fewer operations, no order. */
-export class FreeListMap<Key, Value extends object> {
+export class FreeListMap<Key, Value extends object> implements Iterable<Value> {
   readonly #places = new Map<Key, number>();
   readonly #values = new FreeList<Value>();
 
@@ -58,5 +58,10 @@ export class FreeListMap<Key, Value extends object> {
     if (place === undefined || value === null) return;
     this.#places.delete(key);
     this.#values.remove(place, value);
+  }
+
+  /** The values that were there when it began. */
+  [Symbol.iterator](): Iterator<Value> {
+    return this.#values[Symbol.iterator]();
   }
 }

@@ -29,6 +29,8 @@ export interface DrainDeps {
   /** Asks for another drain of the event. */
   readonly activate: (eventId: EventId) => Promise<void>;
   readonly publish: (gateway: string, replies: readonly Reply[]) => Promise<void>;
+  /** Says to whoever watches the event that these ended: none of them when only holds did. */
+  readonly progress: (eventId: EventId, ended: readonly CommandId[]) => Promise<void>;
   /** What a batch asks of others. Hints: nothing waits for them. */
   readonly followUp: (eventId: EventId, asked: Asked) => void;
   /** True when other events wait for a drain. */
@@ -96,6 +98,7 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
           claim = { fence: outcome.fence };
           wasWhole = outcome.applied.length === commands.length;
           tell(hand.end(outcome.applied), deps);
+          tellProgress(eventId, outcome.applied, deps);
           deps.followUp(eventId, outcome);
           // More was due than one batch settles, and its commands wait behind that: others take their turn, too.
           if (outcome.applied.length === 0 && sliceIsOver()) break;
@@ -126,6 +129,14 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
     await deps.activate(eventId);
     return "fenced";
   }
+}
+
+/** Not awaited either: who watches looks at the tables now and then. */
+function tellProgress(eventId: EventId, applied: readonly Applied[], { progress, log }: DrainDeps): void {
+  const ended = applied.map(({ command }) => command.id);
+  progress(eventId, ended).catch((error: unknown) =>
+    log.warn({ err: error, eventId }, "progress not published"),
+  );
 }
 
 /** One suspected command, alone in its process, its try counted before it is made. */

@@ -91,6 +91,7 @@ export async function openStores(): Promise<Stores> {
         solitude: createSolitude(),
         activate: async (eventId) => void asked.push(eventId),
         publish: async (_, replies) => void heard.push(...replies),
+        progress: async () => undefined,
         followUp: () => undefined,
         crowded: () => false,
         stopping: new AbortController().signal,

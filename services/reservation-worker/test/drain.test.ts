@@ -1,7 +1,14 @@
 // Drains over real stores that die, freeze and overtake each other: one effect for each command, in order, and no
 // job stranded.
 import { lookAtFence } from "@holdfast/db/inventory";
-import { type AnyCommand, type Command, type EventId, reservationIdOf, type UserId } from "@holdfast/domain";
+import {
+  type AnyCommand,
+  type Command,
+  type CommandId,
+  type EventId,
+  reservationIdOf,
+  type UserId,
+} from "@holdfast/domain";
 import { type ClaimedJob, type EventQueue, NotOwner } from "@holdfast/event-queue";
 import { newId } from "@holdfast/runtime";
 import { cancelEvent, createEvent, createUsers, purchase, reserve, until, wordOf } from "@holdfast/testkit";
@@ -514,10 +521,26 @@ test("a command of a type that this version does not know ends failed, unsupport
   await expectOrderly(stores, event.id, [newer, known]);
 });
 
-test("replies that cannot be published disturb nothing: who hears nothing reads the row", async () => {
+test("replies and progress that cannot be published disturb nothing: who hears nothing reads the row", async () => {
   const { eventId, commands } = await anEventWith(2);
-  await drain(eventId, stores.deps({ publish: () => Promise.reject(new Error("no channel")) }));
+  const silence = () => Promise.reject(new Error("no channel"));
+  await drain(eventId, stores.deps({ publish: silence, progress: silence }));
   await expectOrderly(stores, eventId, commands);
+});
+
+test("who watches an event is told once for each batch what ended in it, after it is in the tables", async () => {
+  const { eventId, commands } = await anEventWith(3);
+  const told: { ids: readonly CommandId[]; kept: Promise<number> }[] = [];
+  const progress = async (of: EventId, ids: readonly CommandId[]) => {
+    expect(of).toBe(eventId);
+    const found = stores.database.pool.query("SELECT FROM outcomes WHERE command_id = ANY ($1::text[])", [
+      ids,
+    ]);
+    told.push({ ids, kept: found.then(({ rowCount }) => rowCount ?? 0) });
+  };
+  await drain(eventId, stores.deps({ progress }));
+  expect(told.flatMap(({ ids }) => ids)).toEqual(commands.map(({ id }) => id));
+  for (const { ids, kept } of told) expect(await kept).toBe(ids.length);
 });
 
 test("each gateway is told of its own commands, and one that asked for nothing of none", async () => {

@@ -142,8 +142,8 @@ function ofEntry(state: EventView, { id, patch }: EntryPatched): Notice | null {
   if (type === null) return null;
   const entry = state.entries.get(id);
   if (entry === undefined) throw new Error(`nothing is known of ${id}, which is told of`);
-  const offer = patch.status === "offered" ? (state.reservations.get(offerIdOf(id)) ?? null) : null;
-  return { type, userId: entry.userId, entry, position: null, offer };
+  const hold = state.reservations.get(offerIdOf(id));
+  return { type, userId: entry.userId, entry, position: null, offer: hold?.status === "held" ? hold : null };
 }
 
 /** A cancelled event is not changed any more, so that this is told once. */

@@ -47,6 +47,7 @@ describe("a batch that was not loaded far enough", () => {
       applied: [{ command: repeated, outcome, replayed: true, seen: null }],
       changes: [],
       followUps: [],
+      notices: [],
       logicalAt: 0,
     });
   });

@@ -24,6 +24,7 @@ import { HOUR } from "./builders.ts";
 import { violations } from "./invariants.ts";
 import { createLineModel, type LineModel } from "./line-model.ts";
 import { idOf } from "./names.ts";
+import { untold } from "./told.ts";
 import {
   commandOfStep,
   HERE,
@@ -323,6 +324,17 @@ test("once nobody changes anything, everybody who can be served is, though all t
         played.model.owed(played.now).map(({ seq }) => seq),
         [],
       );
+    }),
+    { numRuns: RUNS / 2 },
+  );
+});
+
+test("what others are told of, in its order, is what became of every reservation, entry and command (N4)", () => {
+  fc.assert(
+    fc.property(plan, (planned) => {
+      const played = play(planned);
+      played.sweep();
+      same(untold(played.world), []);
     }),
     { numRuns: RUNS / 2 },
   );

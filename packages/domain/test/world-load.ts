@@ -9,6 +9,7 @@ import {
   dueAsOf,
   type EpochMs,
   type EventId,
+  type EventState,
   isActive,
   isKnown,
   isLive,
@@ -24,6 +25,7 @@ import {
   type ReservationId,
   type SlotId,
   type UserId,
+  unknownEntries,
   type WaitlistEntry,
   type WaitlistEntryId,
   waitlistClosesAt,
@@ -77,22 +79,28 @@ export function loadBatch(
     userId === null || idempotencyKey === null ? [] : [keyOf(userId, idempotencyKey)],
   );
   const others = holds.filter((row) => !loaded.includes(row));
+  const state: EventState = {
+    terms: termsOf(world, eventId),
+    details: commands.some(isOfOrganizer) ? (world.details.get(eventId) ?? null) : null,
+    slots: new Map(slots),
+    reservations: new Map(loaded.map((row) => [row.id, row])),
+    entries,
+    claims: claimsOf(world, users),
+    expiries: expiriesOf(world, users, now),
+    awaitingPurchase,
+    otherDeadlines: new Map(
+      [...slots.keys()].map((id) => [id, others.filter((row) => row.slotId === id).map(deadlineOf)]),
+    ),
+    lines,
+    leftovers,
+  };
+  for (const id of unknownEntries(state)) {
+    const entry = world.entries.get(id);
+    if (entry !== undefined) entries.set(id, entry);
+  }
   return {
-    state: {
-      terms: termsOf(world, eventId),
-      details: commands.some(isOfOrganizer) ? (world.details.get(eventId) ?? null) : null,
-      slots: new Map(slots),
-      reservations: new Map(loaded.map((row) => [row.id, row])),
-      entries,
-      claims: claimsOf(world, users),
-      expiries: expiriesOf(world, users, now),
-      awaitingPurchase,
-      otherDeadlines: new Map(
-        [...slots.keys()].map((id) => [id, others.filter((row) => row.slotId === id).map(deadlineOf)]),
-      ),
-      lines,
-      leftovers,
-    },
+    state,
+    notices: { nextSeq: world.outcomes.size + 1 },
     outcomes: pick(
       world.outcomes,
       commands.map(({ id }) => id),

@@ -6,6 +6,7 @@ import type {
   EventDetails,
   EventId,
   EventTerms,
+  Notice,
   Outcome,
   Reservation,
   ReservationId,
@@ -33,6 +34,8 @@ export interface World {
   readonly logicalAt: Map<EventId, EpochMs>;
   /** Accepted-command rows. */
   readonly accepted: Map<CommandId, AnyCommand>;
+  /** Everything that others were told of, in order. */
+  readonly told: Notice[];
 }
 
 export const slotsOf = (world: World, eventId: EventId): Map<SlotId, Slot> => {

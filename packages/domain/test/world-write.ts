@@ -28,6 +28,7 @@ export function commit(world: World, eventId: EventId, result: BatchResult): voi
     if (command.userId === null || command.idempotencyKey === null || reused) continue;
     world.keys.set(keyOf(command.userId, command.idempotencyKey), command.id);
   }
+  world.told.push(...result.notices);
   if (result.logicalAt < (world.logicalAt.get(eventId) ?? 0)) throw new Error("logical time ran backwards");
   world.logicalAt.set(eventId, result.logicalAt);
 }

@@ -49,6 +49,7 @@ export function createWorld(events: readonly EventRow[], reservations: readonly 
     keys: new Map(),
     logicalAt: new Map(),
     accepted: new Map(),
+    told: [],
   };
   for (const reservation of reservations) writeReservation(world, { before: null, reservation });
   return world;

@@ -5,6 +5,7 @@ export * from "./busy-events.ts";
 export * from "./connection.ts";
 export * from "./dashboard-queues.ts";
 export * from "./deadlines.ts";
+export * from "./deliveries.ts";
 export * from "./event-queue.ts";
 export * from "./names.ts";
 export * from "./producer.ts";

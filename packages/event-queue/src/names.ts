@@ -1,6 +1,6 @@
 // What everything in Redis is called. Names of static queues are hash tags, an event's keys share its own tag:
 // on a cluster events spread over slots, and each script touches one slot only.
-import type { EventId, SlotId } from "@holdfast/domain";
+import type { EventId, SlotId, WebhookEndpointId } from "@holdfast/domain";
 
 /** Jobs that say "this event has work". Holding one is owning the event. */
 export const ACTIVATIONS = "{activations}";
@@ -8,6 +8,10 @@ export const ACTIVATIONS = "{activations}";
 export const DEADLINES = "{deadlines}";
 /** Delayed jobs that say "look at this slot's waiters". */
 export const PROMOTIONS = "{promotions}";
+/** Jobs that say "this endpoint has something to be delivered". */
+export const DELIVERIES = "{deliveries}";
+/** The same, of endpoints whose last attempt failed, or that are slow. */
+export const DELIVERIES_TROUBLED = "{deliveries-troubled}";
 
 export const eventQueueName = (eventId: EventId): string => `{${eventId}}`;
 
@@ -17,6 +21,10 @@ export const busyEventsKey = (prefix: string): string => `${prefix}:{busy}`;
 /** Stands while an event is wound down, or a slot's waiters are looked at, a piece at a time. */
 export const underWayKey = (prefix: string, what: EventId | SlotId): string =>
   `${prefix}:{under-way}:${what}`;
+
+/** Who delivers to an endpoint now. All share a tag: a process renews its own in one step. */
+export const deliveryLeaseKey = (prefix: string, endpointId: WebhookEndpointId): string =>
+  `${prefix}:{delivering}:${endpointId}`;
 
 export const replyChannel = (prefix: string, gateway: string): string => `${prefix}:replies:${gateway}`;
 

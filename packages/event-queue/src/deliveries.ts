@@ -1,0 +1,222 @@
+// "This endpoint has something to be delivered": one deduplicated job for each endpoint, in one of two queues; those in
+// trouble have a queue and slots of their own, so that they delay nobody. Whoever delivers holds the endpoint's lease,
+// whichever queue told of it.
+import { randomUUID } from "node:crypto";
+import type { WebhookEndpointId } from "@holdfast/domain";
+import { type Job, Queue, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import { LEASE_CHECK_MS, LEASE_MS, RETRY_DELAY_MS } from "./activations.ts";
+import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
+import { DELIVERIES, DELIVERIES_TROUBLED, deliveryLeaseKey } from "./names.ts";
+
+const FOREVER = 1_000_000_000;
+const STREAM_LENGTH_MAX = 100;
+
+interface DeliveryJob {
+  readonly endpointId: WebhookEndpointId;
+}
+
+export interface Deliveries {
+  /**
+   * Asks for a turn of the endpoint, after its deliveries were committed. Many calls at once become few. `troubled`: its
+   * last attempt failed, or it is slow.
+   */
+  signal(endpointId: WebhookEndpointId, how: { troubled: boolean }): Promise<void>;
+  /** Of these, those that no job speaks of and nobody holds. */
+  missing(endpointIds: readonly WebhookEndpointId[]): Promise<WebhookEndpointId[]>;
+  close(): Promise<void>;
+}
+
+export function openDeliveries(redis: Redis, prefix: string): Deliveries {
+  const calm = openDoor(redis, prefix, DELIVERIES);
+  const troubled = openDoor(redis, prefix, DELIVERIES_TROUBLED);
+  return {
+    signal: (endpointId, how) => (how.troubled ? troubled : calm).signal(endpointId),
+    async missing(endpointIds) {
+      const spokenOf = await Promise.all(
+        endpointIds.map(async (endpointId) => {
+          const held = await redis.exists(deliveryLeaseKey(prefix, endpointId));
+          return held === 1 || (await calm.has(endpointId)) || (await troubled.has(endpointId));
+        }),
+      );
+      return endpointIds.filter((_, i) => spokenOf[i] === false);
+    },
+    async close() {
+      await Promise.all([calm.close(), troubled.close()]);
+    },
+  };
+}
+
+function openDoor(redis: Redis, prefix: string, name: string) {
+  const queue = new Queue<DeliveryJob>(name, {
+    connection: redis,
+    prefix,
+    skipVersionCheck: true, // as in `openActivations`
+    streams: { events: { maxLen: STREAM_LENGTH_MAX } },
+  });
+  queue.on("error", () => undefined); // the connection reports its own errors
+  const add = (endpointId: WebhookEndpointId) =>
+    queue.add(
+      "deliver",
+      { endpointId },
+      {
+        // The job's id is BullMQ's: with one of our own, a signal during a turn would be lost.
+        deduplication: { id: endpointId, keepLastIfActive: true },
+        attempts: FOREVER,
+        backoff: { type: "fixed", delay: RETRY_DELAY_MS },
+        stackTraceLimit: 1,
+        removeOnComplete: true,
+        removeOnFail: true,
+      },
+    );
+
+  const running = new Map<WebhookEndpointId, { again: Promise<void> | null; done: Promise<void> }>();
+  function signal(endpointId: WebhookEndpointId): Promise<void> {
+    const current = running.get(endpointId);
+    if (current !== undefined) {
+      // The one under way may have been read before the caller committed: one more, for all who ask meanwhile.
+      current.again ??= current.done.then(
+        () => signal(endpointId),
+        () => signal(endpointId),
+      );
+      return current.again;
+    }
+    const done = add(endpointId).then(
+      () => void running.delete(endpointId),
+      (error: unknown) => {
+        running.delete(endpointId);
+        throw error;
+      },
+    );
+    running.set(endpointId, { again: null, done });
+    return done;
+  }
+
+  return {
+    signal,
+    async has(endpointId: WebhookEndpointId): Promise<boolean> {
+      const job = await redis.get(queue.toKey(`de:${endpointId}`));
+      return job !== null && (await redis.exists(queue.toKey(job))) === 1;
+    },
+    close: () => queue.close(),
+  };
+}
+
+export interface DeliverySlots {
+  /** A patient one. */
+  readonly redis: Redis;
+  readonly prefix: string;
+  /** Endpoints that have their turns side by side in this process, and those of them that are in trouble beside them. */
+  readonly slots: number;
+  readonly troubledSlots: number;
+  /** `troubled`: the queue that told of it. */
+  readonly serve: (endpointId: WebhookEndpointId, turn: { troubled: boolean }) => Promise<void>;
+  readonly onError: (error: Error) => void;
+}
+
+/** Takes endpoints' turns until closed. */
+export function startDeliverySlots({ redis, prefix, slots, troubledSlots, serve, onError }: DeliverySlots): {
+  close(): Promise<void>;
+} {
+  const open = (name: string, concurrency: number, troubled: boolean): Worker => {
+    const worker = new Worker<DeliveryJob>(
+      name,
+      (job: Job<DeliveryJob>) => serve(job.data.endpointId, { troubled }),
+      {
+        connection: redis,
+        prefix,
+        concurrency,
+        lockDuration: LEASE_MS,
+        stalledInterval: LEASE_CHECK_MS,
+        maxStalledCount: FOREVER,
+        runRetryDelay: RECONNECT_DELAY_MAX_MS,
+      },
+    );
+    worker.on("error", onError);
+    worker.on("failed", (_job, error) => onError(error));
+    return worker;
+  };
+  const workers = [open(DELIVERIES, slots, false), open(DELIVERIES_TROUBLED, troubledSlots, true)];
+  return { close: async () => void (await Promise.all(workers.map((worker) => worker.close()))) };
+}
+
+/**
+ * KEYS leases · ARGV the holder, milliseconds
+ * → for each, 1 when it is still the holder's, and goes on
+ */
+const RENEW = `
+local kept = {}
+for i, lease in ipairs(KEYS) do
+  if redis.call('GET', lease) == ARGV[1] then
+    redis.call('PEXPIRE', lease, ARGV[2])
+    kept[i] = 1
+  else
+    kept[i] = 0
+  end
+end
+return kept
+`;
+
+/** KEYS lease · ARGV the holder */
+const RELEASE_LEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
+
+export interface DeliveryLease {
+  /** True once somebody else may have the endpoint. */
+  readonly lost: boolean;
+  release(): Promise<void>;
+}
+
+export interface DeliveryLeases {
+  /** Null while somebody else holds the endpoint: it looks again for what is due after it has let it go. */
+  take(endpointId: WebhookEndpointId): Promise<DeliveryLease | null>;
+  close(): void;
+}
+
+/** Leases of this process, renewed until they are released. They end by themselves soon after the process does. */
+export function openDeliveryLeases(
+  redis: Redis,
+  prefix: string,
+  onError: (error: unknown) => void,
+): DeliveryLeases {
+  const holder = randomUUID();
+  const held = new Map<string, { lost: boolean }>();
+
+  async function renew(): Promise<void> {
+    const keys = [...held.keys()];
+    if (keys.length === 0) return;
+    const kept = (await redis.eval(RENEW, keys.length, ...keys, holder, LEASE_MS)) as (0 | 1)[];
+    for (const [i, key] of keys.entries()) {
+      const lease = held.get(key);
+      if (kept[i] === 0 && lease !== undefined) lease.lost = true;
+    }
+  }
+  const timer = setInterval(() => void renew().catch(onError), LEASE_CHECK_MS);
+  timer.unref();
+
+  return {
+    async take(endpointId) {
+      const key = deliveryLeaseKey(prefix, endpointId);
+      if (held.has(key)) return null;
+      const lease = { lost: false };
+      held.set(key, lease);
+      const taken = await redis.set(key, holder, "PX", LEASE_MS, "NX").catch((error: unknown) => {
+        held.delete(key);
+        throw error;
+      });
+      if (taken === null) {
+        held.delete(key);
+        return null;
+      }
+      return {
+        get lost() {
+          return lease.lost;
+        },
+        async release() {
+          held.delete(key);
+          await redis.eval(RELEASE_LEASE, 1, key, holder);
+        },
+      };
+    },
+    close: () => clearInterval(timer),
+  };
+}

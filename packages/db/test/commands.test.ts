@@ -6,6 +6,7 @@ import { newId } from "../../runtime/src/index.ts";
 import {
   createEvent,
   createUsers,
+  expireDue,
   openTestDatabase,
   purchase,
   reserve,
@@ -20,6 +21,7 @@ import {
   forgetEnded,
   listCommands,
   overdueEvents,
+  withdrawCommand,
 } from "../src/index.ts";
 
 let database: TestDatabase;
@@ -120,6 +122,67 @@ test("a leftover promise is forgotten, but not in the moment in which it is made
   expect(left.map(({ id }) => id).sort()).toEqual([fresh.id, open.id].sort());
 });
 
+test("a promised command is withdrawn once: its outcome keeps stamp, key and fingerprint, its promise is gone", async () => {
+  const { eventId, user } = await someone();
+  const at = 1_700_000_000_123;
+  const command = { ...reserve(eventId, user, { key: "mine", at }), fingerprint: "a print" };
+  await acceptCommands(database.pool, [{ command, ticket: 7 }]);
+  const record = {
+    id: command.id,
+    type: "reserve",
+    eventId,
+    userId: user,
+    submittedAt: at,
+    finishedAt: expect.any(Number),
+    outcome: { status: "withdrawn" },
+    seq: null,
+    seen: null,
+    ticket: null,
+  };
+  expect(await withdrawCommand(database.pool, command.id)).toEqual(record);
+  expect(await withdrawCommand(database.pool, command.id)).toBeNull();
+  expect(await findCommands(database.pool, [command.id])).toEqual([record]);
+  expect(await acceptedOf(database.pool, eventId, { passedMs: null, limit: 10 })).toEqual([]);
+  const { rows } = await database.pool.query(
+    "SELECT status, idempotency_key, fingerprint FROM outcomes WHERE command_id = $1",
+    [command.id],
+  );
+  expect(rows).toEqual([{ status: "withdrawn", idempotency_key: "mine", fingerprint: "a print" }]);
+  const page = { userId: user, limit: 10, after: null };
+  const withdrawn = await listCommands(database.pool, { ...page, status: "withdrawn" });
+  expect(withdrawn.map(({ id }) => id)).toEqual([command.id]);
+  expect(await listCommands(database.pool, { ...page, status: "queued" })).toEqual([]);
+});
+
+test("nothing is withdrawn that has ended, that was never promised, or that nobody sent", async () => {
+  const { eventId, user } = await someone();
+  const [ended, unknown, timer] = [reserve(eventId, user), reserve(eventId, user), expireDue(eventId, 1_000)];
+  await accept(ended);
+  await end(ended, "rejected");
+  await accept(timer);
+  for (const { id } of [ended, unknown, timer]) expect(await withdrawCommand(database.pool, id)).toBeNull();
+  const found = await findCommands(database.pool, [ended.id, unknown.id, timer.id]);
+  expect(new Map(found.map(({ id, outcome }) => [id, outcome?.status ?? "queued"]))).toEqual(
+    new Map([
+      [ended.id, "rejected"],
+      [timer.id, "queued"],
+    ]),
+  );
+});
+
+test("of commands under one key that are withdrawn at once one keeps it, and all are withdrawn", async () => {
+  const { eventId, user } = await someone();
+  const commands = Array.from({ length: 6 }, () => reserve(eventId, user, { key: "shared" }));
+  await accept(...commands);
+  const ended = await Promise.all(commands.map(({ id }) => withdrawCommand(database.pool, id)));
+  expect(ended.map((record) => record?.outcome.status)).toEqual(commands.map(() => "withdrawn"));
+  const { rows } = await database.pool.query(
+    "SELECT count(*)::int AS ended, count(idempotency_key)::int AS keyed FROM outcomes WHERE user_id = $1",
+    [user],
+  );
+  expect(rows).toEqual([{ ended: 6, keyed: 1 }]);
+});
+
 /** The id of a keyed command: a hash, which says nothing of when. */
 const hashed = (n: number): CommandId =>
   encodeId("command", createHash("sha256").update(`key ${n}`).digest().subarray(0, 16));
@@ -214,13 +277,17 @@ test("holds are due from their deadline and the grace on, unless paused, or boug
   if (late === undefined || halted === undefined || bought === undefined)
     throw new Error("holders are missing");
   await database.pool.query("UPDATE event_lanes SET paused_at = now() WHERE event_id = $1", [halted.eventId]);
-  await accept(
-    purchase(bought.eventId, bought.user, ids[2] ?? newId("reservation"), { at: Date.now() - 6_000 }),
-  );
+  const promised = purchase(bought.eventId, bought.user, ids[2] ?? newId("reservation"), {
+    at: Date.now() - 6_000,
+  });
+  await accept(promised);
   const due = await eventsWithDueHolds(database.pool, { lateMs: 0, limit: 10 });
   expect(due).toEqual([{ eventId: late.eventId, dueAt: expect.any(Number), holds: 1 }]);
   expect(Math.abs((due[0]?.dueAt ?? 0) - (Date.now() - 5_000))).toBeLessThan(4_000);
   expect(await eventsWithDueHolds(database.pool, { lateMs: 60_000, limit: 10 })).toEqual([]);
+  await withdrawCommand(database.pool, promised.id); // then nobody wants it any more
+  const unwanted = await eventsWithDueHolds(database.pool, { lateMs: 0, limit: 10 });
+  expect(unwanted.map((one) => one.eventId).sort()).toEqual([late.eventId, bought.eventId].sort());
   const begun = Date.now() - 60_000;
   expect(await countExpiredSince(database.pool, [late.eventId], begun)).toBe(0);
   await database.pool.query(

@@ -8,6 +8,7 @@ export * from "./deadlines.ts";
 export * from "./deliveries.ts";
 export * from "./event-queue.ts";
 export * from "./names.ts";
+export * from "./pace.ts";
 export * from "./producer.ts";
 export * from "./progress.ts";
 export * from "./promotions.ts";

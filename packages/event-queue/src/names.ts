@@ -38,7 +38,7 @@ export interface EventKeys {
   readonly active: string;
   /** The token of the drain that may claim and settle now. */
   readonly owner: string;
-  /** Commands ever enqueued and ever done, since the queue was last empty: positions are made of them. */
+  /** Commands ever enqueued and ever done, since the queue was last empty, and how fast: positions are made of them. */
   readonly count: string;
   /** Deaths with a batch in hand, and tries of the commands that were in it. */
   readonly trouble: string;

@@ -2,6 +2,7 @@
 // checks in one step with its effect that the drain still owns the event: a frozen owner that wakes up claims nothing and
 // settles nothing.
 // They use BullMQ's own keys; `test/bullmq-contract.test.ts` holds what they rely on for the pinned version.
+import { PACE_GAP_MS, PACE_WINDOW_MS } from "./pace.ts";
 
 /**
  * Adds a job as BullMQ does, counts its commands, and tells whether a drain owns the event: one that does will find the
@@ -47,17 +48,38 @@ return found
 `;
 
 /**
+ * Notes at a settlement how fast commands end. The pace is what ended from 'since' to 'at'; 'mark' is where the next 'since'
+ * will be: so it speaks of the last one to two windows, always whole batches. After a gap, or when the clock was put
+ * back, it begins anew.
+ */
+const NOTE_PACE = `
+local function notePace(count, done)
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local known = redis.call('HMGET', count, 'at', 'mark', 'mark-done')
+  local at = tonumber(known[1] or '0')
+  if now < at or now - at > ${PACE_GAP_MS} then
+    redis.call('HSET', count, 'since', now, 'since-done', done, 'mark', now, 'mark-done', done, 'at', now)
+  elseif now - known[2] >= ${PACE_WINDOW_MS} then
+    redis.call('HSET', count, 'since', known[2], 'since-done', known[3], 'mark', now, 'mark-done', done, 'at', now)
+  else
+    redis.call('HSET', count, 'at', now)
+  end
+end`;
+
+/**
  * KEYS wait active owner count trouble · ARGV token, job prefix, commands to claim, commands settled,
  * 1 when nothing of a dead owner is left, then the ids of the jobs to settle
  * → id, name, data of each claimed job, oldest first; the number -1 when the drain does not own the event any more.
  */
 export const SETTLE_AND_CLAIM = `
+${NOTE_PACE}
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return -1 end
 for i = 6, #ARGV do
   redis.call('LREM', KEYS[2], -1, ARGV[i])
   redis.call('DEL', ARGV[2] .. ARGV[i])
 end
-if ARGV[4] ~= '0' then redis.call('HINCRBY', KEYS[4], 'done', ARGV[4]) end
+if ARGV[4] ~= '0' then notePace(KEYS[4], redis.call('HINCRBY', KEYS[4], 'done', ARGV[4])) end
 if ARGV[5] == '1' then redis.call('DEL', KEYS[5]) end
 local claimed = {}
 local room = tonumber(ARGV[3])
@@ -78,6 +100,7 @@ return claimed
 `;
 
 /**
+ * Who lets go with jobs in hand was stopped by something: how fast it went before says nothing of what comes.
  * KEYS wait active owner count trouble · ARGV token
  * → 1 when the queue is empty, 0 when jobs are left, -1 when the drain does not own the event any more.
  */
@@ -86,6 +109,7 @@ if redis.call('GET', KEYS[3]) ~= ARGV[1] then return -1 end
 redis.call('DEL', KEYS[3])
 if redis.call('LLEN', KEYS[2]) > 0 then
   redis.call('HSET', KEYS[5], 'let-go', 1)
+  redis.call('HDEL', KEYS[4], 'since', 'since-done', 'mark', 'mark-done', 'at')
   return 0
 end
 if redis.call('LLEN', KEYS[1]) > 0 then return 0 end

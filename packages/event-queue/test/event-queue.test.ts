@@ -139,7 +139,7 @@ test("release says whether anything is left, and forgets a queue that is empty",
   await ends.acquire();
   const jobs = await ends.settleAndClaim(NOTHING_SETTLED, 10);
   await ends.settleAndClaim(settle(jobs), 0);
-  expect(await redis.redis.hgetall(count)).toEqual({ enqueued: "1", done: "1" });
+  expect(await redis.redis.hgetall(count)).toMatchObject({ enqueued: "1", done: "1" });
   expect(await ends.release()).toBe(true);
   expect(await busy()).toBe(0);
   expect(await redis.redis.exists(count)).toBe(0);

@@ -1,0 +1,128 @@
+// How fast a queue goes, as settlements note it, and what is told of it.
+import type { EventId } from "@holdfast/domain";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { PACE_GAP_MS, PACE_SPAN_MIN_MS, PACE_WINDOW_MS, placeIn, readPaces } from "../src/index.ts";
+import { type Connected, connect, NOTHING_SETTLED, reserves } from "./connected.ts";
+
+let redis: Connected;
+
+beforeAll(async () => {
+  redis = await connect();
+});
+afterAll(() => redis.close());
+
+const paceOf = async (eventId: EventId) => (await readPaces(redis.redis, redis.prefix, [eventId]))[0];
+
+async function nowInRedis(): Promise<number> {
+  const [seconds, micros] = await redis.redis.time();
+  return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+}
+
+/** A drain that has an event with jobs of one command each. */
+async function aDrain(jobs: number) {
+  const eventId = redis.newEvent();
+  for (const command of reserves(eventId, jobs)) await redis.crowd.send(command);
+  const { as, count } = redis.queueOf(eventId);
+  const queue = as();
+  await queue.acquire();
+  return {
+    eventId,
+    queue,
+    count,
+    async settle(commands: number) {
+      const claimed = await queue.settleAndClaim(NOTHING_SETTLED, commands);
+      await queue.settleAndClaim({ jobs: claimed, suspicionEnds: false }, 0);
+    },
+    /** As if what was noted had been noted so much earlier. */
+    async age(ms: number) {
+      const noted = await redis.redis.hmget(count, "since", "mark", "at");
+      const [since, mark, at] = noted.map((time) => Number(time) - ms);
+      await redis.redis.hset(count, { since, mark, at });
+    },
+  };
+}
+
+test("a pace is told from the second settlement on, over one to two windows, and not after a gap", async () => {
+  const { eventId, age, count, settle } = await aDrain(60);
+  expect(await paceOf(eventId)).toEqual({ enqueued: 60, done: 0, msPerCommand: null });
+  await settle(10);
+  expect(await paceOf(eventId)).toEqual({ enqueued: 60, done: 10, msPerCommand: null });
+  await age(PACE_WINDOW_MS / 2);
+  await settle(10);
+  const early = await paceOf(eventId);
+  expect(early?.msPerCommand).toBeGreaterThanOrEqual(PACE_WINDOW_MS / 2 / 10);
+  expect(early?.msPerCommand).toBeLessThan(PACE_WINDOW_MS / 10);
+
+  await age(PACE_WINDOW_MS);
+  await settle(10); // the first window ends, and is told of as a whole
+  expect(await redis.redis.hmget(count, "since-done", "mark-done")).toEqual(["10", "30"]);
+  await age(PACE_WINDOW_MS);
+  await settle(10);
+  expect(await redis.redis.hmget(count, "since-done", "mark-done")).toEqual(["30", "40"]);
+  const late = await paceOf(eventId);
+  expect(late?.msPerCommand).toBeGreaterThanOrEqual(PACE_WINDOW_MS / 10);
+
+  await age(PACE_GAP_MS + 1);
+  expect(await paceOf(eventId)).toEqual({ enqueued: 60, done: 40, msPerCommand: null });
+  await settle(10);
+  expect(await redis.redis.hmget(count, "since-done", "mark-done")).toEqual(["50", "50"]);
+});
+
+test("a clock that was put back begins the pace anew", async () => {
+  const { age, count, settle } = await aDrain(20);
+  await settle(10);
+  await age(-PACE_GAP_MS);
+  await settle(10);
+  expect(await redis.redis.hget(count, "since-done")).toBe("20");
+  expect(Number(await redis.redis.hget(count, "at"))).toBeLessThanOrEqual(await nowInRedis());
+});
+
+test("who lets go with jobs in hand, as of a paused event, takes the pace away; who only makes room does not", async () => {
+  const { age, eventId, queue, settle } = await aDrain(40);
+  await settle(10);
+  await age(PACE_SPAN_MIN_MS);
+  await settle(10);
+  await queue.release();
+  expect((await paceOf(eventId))?.msPerCommand).not.toBeNull();
+  const next = redis.queueOf(eventId).as();
+  await next.acquire();
+  await next.settleAndClaim(NOTHING_SETTLED, 10);
+  await next.release();
+  expect(await paceOf(eventId)).toEqual({ enqueued: 40, done: 20, msPerCommand: null });
+});
+
+test("paces of several events are read in one go, also of those that nothing is known of", async () => {
+  const [one, two] = [await aDrain(1), await aDrain(2)];
+  const paces = await readPaces(redis.redis, redis.prefix, [one.eventId, redis.newEvent(), two.eventId]);
+  expect(paces.map(({ enqueued }) => enqueued)).toEqual([1, 0, 2]);
+});
+
+test.each([
+  [
+    "behind others",
+    { enqueued: 100, done: 40, msPerCommand: 2.5 },
+    60,
+    { position: 20, estimatedWaitMs: 50 },
+  ],
+  [
+    "the last, without a number",
+    { enqueued: 9, done: 4, msPerCommand: 1 },
+    null,
+    { position: 5, estimatedWaitMs: 5 },
+  ],
+  ["its turn has come", { enqueued: 9, done: 9, msPerCommand: 10 }, 7, { position: 1, estimatedWaitMs: 10 }],
+  [
+    "numbered by a queue that is gone",
+    { enqueued: 3, done: 0, msPerCommand: 1 },
+    80,
+    { position: 3, estimatedWaitMs: 3 },
+  ],
+  [
+    "a queue that stands still",
+    { enqueued: 9, done: 4, msPerCommand: null },
+    6,
+    { position: 2, estimatedWaitMs: null },
+  ],
+])("a place is told: %s", (_, pace, ticket, place) => {
+  expect(placeIn(pace, ticket)).toEqual(place);
+});

@@ -8,6 +8,7 @@ import {
   type Activations,
   depthOf,
   openDeadlines,
+  openDeliveries,
   openEventQueue,
   openPatientRedis,
   openPromotions,
@@ -71,10 +72,11 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   const { activations, producer } = sender;
   const deadlines = openDeadlines(redis, prefix);
   const promotions = openPromotions(redis, prefix);
+  const deliveries = openDeliveries(redis, prefix);
   const underWay = openUnderWay(redis, prefix);
   const newCommandId = () => newId("command");
   const commands = { producer, underWay, now: clock.now, newCommandId };
-  const followUp = createFollowUp({ ...commands, deadlines, promotions, onError });
+  const followUp = createFollowUp({ ...commands, deadlines, promotions, deliveries, onError });
 
   const stopping = new AbortController();
   const metrics = createWorkerMetrics(options.metrics);
@@ -146,7 +148,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       await slots.close();
       await sweeping;
       clock.stop();
-      await Promise.all([sender.close(), deadlines.close(), promotions.close()]);
+      await Promise.all([sender.close(), deadlines.close(), promotions.close(), deliveries.close()]);
       redis.disconnect();
       patient.disconnect();
       await Promise.all([batches.end(), pool.end()]);

@@ -3,6 +3,7 @@ import type { Command, FollowUp } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
 import { expect, test } from "vitest";
 import { createFollowUp } from "../src/follow-ups.ts";
+import type { Notified } from "../src/messages.ts";
 
 const NOW = 1_000_000;
 const EVENT = newId("event");
@@ -10,7 +11,11 @@ const OTHER = newId("event");
 const SLOT = newId("slot");
 
 /** Follows up, and tells what was set, noted and sent, a line each. */
-function followed(followUps: readonly FollowUp[], deadlines: readonly number[] = []): string[] {
+function followed(
+  followUps: readonly FollowUp[],
+  deadlines: readonly number[] = [],
+  notified: readonly Notified[] = [],
+): string[] {
   const did: string[] = [];
   const sent = (command: Command): string => {
     if (command.type === "expire-due") return `${command.input.dueAt}`;
@@ -21,6 +26,9 @@ function followed(followUps: readonly FollowUp[], deadlines: readonly number[] =
     promotions: {
       schedule: async ({ slotId, at, from, recheck }, now) =>
         void did.push(`look at ${slotId} in ${at - now} from ${from?.after ?? 0}, ${recheck.length} again`),
+    },
+    deliveries: {
+      signal: async (id, { troubled }) => void did.push(`${id} is told${troubled ? ", in trouble" : ""}`),
     },
     underWay: { note: async (what) => void did.push(`${what} is under way`) },
     producer: {
@@ -34,7 +42,7 @@ function followed(followUps: readonly FollowUp[], deadlines: readonly number[] =
     newCommandId: () => newId("command"),
     onError: (error) => void did.push(String(error)),
   });
-  followUp(EVENT, { followUps, deadlines, now: NOW });
+  followUp(EVENT, { followUps, deadlines, notified, now: NOW });
   return did;
 }
 
@@ -80,6 +88,15 @@ test("the next piece of an ending goes into the event's own queue, once, and is 
   ]);
 });
 
+test("endpoints that hear of the batch are told, those in trouble apart", () => {
+  const [well, ill] = [newId("webhookEndpoint"), newId("webhookEndpoint")];
+  const notified = [
+    { endpointId: well, troubled: false },
+    { endpointId: ill, troubled: true },
+  ];
+  expect(followed([], [], notified)).toEqual([`${well} is told`, `${ill} is told, in trouble`]);
+});
+
 test("what cannot be asked now is told, and the sweep's to find", async () => {
   const told: unknown[] = [];
   const fails = async () => {
@@ -88,6 +105,7 @@ test("what cannot be asked now is told, and the sweep's to find", async () => {
   const followUp = createFollowUp({
     deadlines: { schedule: fails },
     promotions: { schedule: fails },
+    deliveries: { signal: fails },
     underWay: { note: fails },
     producer: { enqueue: fails },
     now: () => NOW,
@@ -96,6 +114,7 @@ test("what cannot be asked now is told, and the sweep's to find", async () => {
   });
   followUp(EVENT, {
     deadlines: [2_000],
+    notified: [{ endpointId: newId("webhookEndpoint"), troubled: false }],
     followUps: [
       { kind: "promote", eventId: EVENT, slotId: SLOT, at: NOW, from: { after: 1, since: NOW }, recheck: [] },
       { kind: "wind-down", eventId: EVENT, after: null },
@@ -105,5 +124,5 @@ test("what cannot be asked now is told, and the sweep's to find", async () => {
   });
   await Promise.resolve();
   await Promise.resolve();
-  expect(told).toEqual(Array.from({ length: 6 }, () => "Error: Redis is away"));
+  expect(told).toEqual(Array.from({ length: 7 }, () => "Error: Redis is away"));
 });

@@ -12,3 +12,4 @@ export * from "./startup.ts";
 export * from "./sweeps.ts";
 export * from "./users.ts";
 export * from "./waitlist.ts";
+export * from "./webhooks.ts";

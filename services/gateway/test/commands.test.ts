@@ -118,6 +118,33 @@ async function storedReservation(
   return row.id;
 }
 
+/** A command that the gateway knows. */
+const keep = (more: Partial<CommandRecord> = {}, person: Person = ann): CommandId => {
+  const id = newId("command");
+  gateway.commands.records.set(id, {
+    id,
+    type: "reserve",
+    eventId: event.id,
+    userId: person.id,
+    status: "queued",
+    submittedAt: AT,
+    finishedAt: null,
+    position: 3,
+    outcome: null,
+    seq: null,
+    seen: null,
+    ...more,
+  });
+  return id;
+};
+
+const rejected: Partial<CommandRecord> = {
+  status: "rejected",
+  finishedAt: AT + 1,
+  position: null,
+  outcome: { status: "rejected", refusal: { code: "sold-out" } },
+};
+
 /** Ids of as many keyed commands, in the order of ids. */
 const hashedIds = (userId: UserId, count: number): CommandId[] =>
   Array.from({ length: count }, (_, n) =>
@@ -529,31 +556,97 @@ describe("a user's reservations", () => {
   });
 });
 
-describe("looking at commands", () => {
-  const keep = (more: Partial<CommandRecord> = {}, person: Person = ann): CommandId => {
-    const id = newId("command");
-    gateway.commands.records.set(id, {
+describe("withdrawing a command", () => {
+  const withdraw = (id: string, person: Person = ann, more: object = {}) =>
+    gateway.ask({ method: "DELETE", url: `/v1/commands/${id}`, headers: person.auth, ...more });
+
+  test("answers 200 with the command, which has ended and made nothing", async () => {
+    const id = keep();
+    const { status, headers, body } = await withdraw(id);
+    expect([status, headers["cache-control"]]).toEqual([200, "private, no-cache"]);
+    expect(body).toMatchObject({
+      object: "command",
       id,
-      type: "reserve",
-      eventId: event.id,
-      userId: person.id,
-      status: "queued",
-      submittedAt: AT,
-      finishedAt: null,
-      position: 3,
-      outcome: null,
-      seq: null,
-      seen: null,
-      ...more,
+      status: "withdrawn",
+      position: null,
+      finishedAt: expect.any(String),
+      result: null,
+      problem: null,
+      explanation: null,
     });
-    return id;
-  };
-  const rejected: Partial<CommandRecord> = {
-    status: "rejected",
-    finishedAt: AT + 1,
-    position: null,
-    outcome: { status: "rejected", refusal: { code: "sold-out" } },
-  };
+    const [looked, listed] = await Promise.all(
+      [`/v1/commands/${id}`, "/v1/commands?status=withdrawn"].map((url) =>
+        gateway.ask({ url, headers: ann.auth }),
+      ),
+    );
+    expect(looked?.body).toEqual(body);
+    expect(listed?.body.data).toEqual([body]);
+  });
+
+  test("of one that has ended, withdrawn ones too, is 409 with the command", async () => {
+    const id = keep(rejected);
+    const { status, headers, body } = await withdraw(id);
+    expect([status, headers["content-type"], headers["cache-control"]]).toEqual([
+      409,
+      "application/problem+json",
+      "no-store",
+    ]);
+    expect(body).toMatchObject({
+      code: "already-finished",
+      instance: `/v1/commands/${id}`,
+      command: { object: "command", id, status: "rejected", problem: { code: "sold-out" } },
+    });
+    const twice = keep();
+    await withdraw(twice);
+    expect((await withdraw(twice)).body).toMatchObject({
+      code: "already-finished",
+      command: { id: twice, status: "withdrawn" },
+    });
+  });
+
+  test("is for who sent it and for admins; what others sent, or nobody, is 404", async () => {
+    const id = keep();
+    for (const person of [bob, organizer]) expect((await withdraw(id, person)).status).toBe(404);
+    expect(gateway.commands.records.get(id)?.status).toBe("queued");
+    const admin = await gateway.person("admin");
+    expect((await withdraw(id, admin)).body).toMatchObject({ id, status: "withdrawn" });
+    expect((await withdraw(keep({ userId: null, type: "expire-due" }), admin)).status).toBe(404);
+    for (const unknown of [newId("command"), newId("reservation"), "cmd_nonsense"])
+      expect((await withdraw(unknown)).status).toBe(404);
+    expect((await gateway.ask({ method: "DELETE", url: `/v1/commands/${id}` })).status).toBe(401);
+  });
+
+  test("takes no body, and is no command that has a key", async () => {
+    const id = keep();
+    const payload = { reason: "changed my mind" };
+    expect((await withdraw(id, ann, { payload })).body.errors).toMatchObject([{ pointer: "/reason" }]);
+    const headers = { ...ann.auth, "idempotency-key": "two words" };
+    expect((await withdraw(id, ann, { headers })).status).toBe(200);
+  });
+
+  test.each([true, false])(
+    "ends what was asked: a repeat of it (replayed: %s) is 409 with the command",
+    async (replayed) => {
+      const withdrawn = { status: "withdrawn", outcome: { status: "withdrawn" } } as const;
+      gateway.commands.answer = (submission) => {
+        const record = recordOf(submission, { ...withdrawn, position: null, finishedAt: AT });
+        gateway.commands.records.set(record.id, record);
+        return { kind: "ended", outcome: withdrawn.outcome, replayed };
+      };
+      const { status, headers, body } = await reserve({}, { "idempotency-key": newId("command") });
+      const { id } = last().command;
+      expect([status, headers["idempotent-replayed"]]).toEqual([409, replayed ? "true" : undefined]);
+      expect(headers["link"]).toBe(`</v1/commands/${id}>; rel="monitor"`);
+      expect(body).toMatchObject({
+        code: "already-finished",
+        instance: `/v1/events/${event.id}/reserve`,
+        command: { id, status: "withdrawn" },
+      });
+    },
+  );
+});
+
+describe("looking at commands", () => {
   const look = (id: string, headers: Record<string, string> = {}, person: Person = ann) =>
     gateway.ask({ url: `/v1/commands/${id}`, headers: { ...person.auth, ...headers } });
 

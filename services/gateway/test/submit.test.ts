@@ -6,6 +6,7 @@ import { type Enqueued, eventKeys, type Producer, type Replies, type Reply } fro
 import {
   createEvent,
   createUsers,
+  expireDue,
   openTestDatabase,
   openTestRedis,
   reserve,
@@ -369,6 +370,43 @@ test("a long poll ends with the reply's outcome, with the deadline, or at once f
   await writeOutcome(command, soldOut);
   reply(command.id, soldOut);
   expect(await watching).toMatchObject({ status: "rejected", outcome: soldOut, position: null });
+});
+
+test("N6: a promised command is withdrawn, once; its repeat is told so, from the queue, from the row, or at a full queue", async () => {
+  const withdrawn = { status: "withdrawn" } as const;
+  const { commands, reply } = play(enqueued);
+  const command = ask({ key: "taken back" });
+  expect(await commands.withdraw(command.id)).toBeNull();
+  await commands.submit(soon(command, { respondAsync: true }));
+  const record = { status: "withdrawn", outcome: withdrawn, position: null, finishedAt: expect.any(Number) };
+  expect(await commands.withdraw(command.id)).toMatchObject({ withdrawn: true, record });
+  expect(await commands.withdraw(command.id)).toMatchObject({ withdrawn: false, record });
+  expect(await commands.find(command.id)).toMatchObject(record);
+  expect(await commands.watch(command.id, 60_000, AbortSignal.timeout(5_000))).toMatchObject(record);
+  const told = { kind: "ended", outcome: withdrawn, replayed: true };
+  const repeat = { ...command, at: Date.now() + 60_000 };
+  expect(await commands.submit(soon(repeat, { respondAsync: true }))).toEqual(told);
+  expect(await commands.submit(soon(repeat, { waitMs: 1 }))).toEqual(told);
+  expect(await play(() => ({ kind: "full" })).commands.submit(soon(repeat))).toEqual(told);
+  const waiting = commands.submit(soon(repeat));
+  await Promise.resolve();
+  reply(command.id, withdrawn, true);
+  expect(await waiting).toEqual(told);
+});
+
+test("a command that ended first is not withdrawn, and neither is one that the system asked itself", async () => {
+  const { commands } = play(enqueued);
+  const [ended, timer] = [ask(), expireDue(eventId, 1_000)];
+  await acceptCommands(
+    database.pool,
+    [ended, timer].map((command) => ({ command, ticket: null })),
+  );
+  await writeOutcome(ended, soldOut);
+  expect(await commands.withdraw(ended.id)).toMatchObject({
+    withdrawn: false,
+    record: { status: "rejected" },
+  });
+  expect(await commands.withdraw(timer.id)).toMatchObject({ withdrawn: false, record: { status: "queued" } });
 });
 
 test("a list tells ended and waiting commands of one user, and positions only of those that wait", async () => {

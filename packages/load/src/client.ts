@@ -24,6 +24,8 @@ export interface Asked {
 export interface Client {
   get(path: string, asked?: Asked): Promise<Answer>;
   post(path: string, asked?: Asked): Promise<Answer>;
+  patch(path: string, asked?: Asked): Promise<Answer>;
+  delete(path: string, asked?: Asked): Promise<Answer>;
   /** Cuts every connection. */
   close(): Promise<void>;
 }
@@ -40,7 +42,7 @@ export function openClient(
   });
 
   async function send(
-    method: "GET" | "POST",
+    method: "GET" | "POST" | "PATCH" | "DELETE",
     path: string,
     { token, body, headers }: Asked = {},
   ): Promise<Answer> {
@@ -69,6 +71,8 @@ export function openClient(
   return {
     get: (path, asked) => send("GET", path, asked),
     post: (path, asked) => send("POST", path, asked),
+    patch: (path, asked) => send("PATCH", path, asked),
+    delete: (path, asked) => send("DELETE", path, asked),
     close: () => pool.destroy(),
   };
 }

@@ -1,7 +1,9 @@
-// W7, race 12: an event with ten thousand reservations is cancelled, and the worker that ends them dies half-way.
-import type { EventId, ReservationId, UserId } from "@holdfast/domain";
+// W7, N4, race 12: an event with ten thousand reservations is cancelled, and the worker that ends them dies half-way.
+// Nobody delivers webhooks here: what is to be delivered is looked at.
+import type { EventId, NoticeType, ReservationId, UserId } from "@holdfast/domain";
 import {
   cancelEvent,
+  createEndpoint,
   createEvent,
   createUsers,
   joinWaitlist,
@@ -35,15 +37,76 @@ beforeAll(async () => {
 }, START_TIMEOUT_MS);
 afterAll(() => house.close(), START_TIMEOUT_MS);
 
-/** Ten thousand active reservations, offers among them, and three thousand who wait. */
-async function fullEvent(): Promise<TestEvent> {
+interface FullEvent extends TestEvent {
+  readonly buyer: UserId;
+  readonly offered: UserId;
+  readonly waiter: UserId;
+}
+
+/** Ten thousand active reservations, offers among them, and three thousand who wait. One of each kind is named. */
+async function fullEvent(): Promise<FullEvent> {
   const event = await createEvent(house.pool, { capacities: [HELD + PURCHASED + OFFERED], waitlist: {} });
   const users = await createUsers(house.pool, HELD + PURCHASED + OFFERED + WAITING);
   await writeReservations(house.pool, event, users.slice(0, HELD), "held");
   await writeReservations(house.pool, event, users.slice(HELD, HELD + PURCHASED), "purchased");
   await writeLine(house.pool, event, users.slice(HELD + PURCHASED), { parkedEvery: 10 });
   await offerTo(house.pool, event, OFFERED);
-  return event;
+  const buyer = at(users, HELD);
+  const offered = at(users, HELD + PURCHASED);
+  return { ...event, buyer, offered, waiter: at(users, HELD + PURCHASED + OFFERED + WAITING / 2) };
+}
+
+const ENDS = ["reservation.cancelled", "waitlist.closed", "event.cancelled"] as const;
+
+/** Endpoints of who hears of everything, of who hears of their own, and of who hears of nothing. By what they are called. */
+async function listen(event: FullEvent, stranger: UserId): Promise<ReadonlyMap<string, string>> {
+  const { pool } = house;
+  const admins = await createUsers(pool, 2);
+  const [admin, dismissed] = [at(admins, 0), at(admins, 1)];
+  await pool.query("UPDATE users SET role = 'organizer' WHERE id = $1", [event.organizerId]);
+  await pool.query("UPDATE users SET role = 'admin' WHERE id = ANY ($1::text[])", [admins]);
+  await pool.query("UPDATE users SET disabled_at = now() WHERE id = $1", [dismissed]);
+  const hearers: [string, UserId, (readonly NoticeType[])?][] = [
+    ["organizer", event.organizerId],
+    ["organizer, again", event.organizerId, ["event.cancelled"]],
+    ["admin", admin, ENDS],
+    ["disabled admin", dismissed],
+    ["buyer", event.buyer],
+    ["offered", event.offered],
+    ["waiter", event.waiter, ["waitlist.closed"]],
+    ["stranger", stranger],
+  ];
+  const made = hearers.map(async ([name, owner, types]): Promise<[string, string]> => {
+    return [await createEndpoint(pool, owner, types === undefined ? {} : { types }), name];
+  });
+  return new Map(await Promise.all(made));
+}
+
+/** How many deliveries of each type each of them is to get, by `<who> <type>`. Each tells of another thing, or all is told. */
+async function deliveriesTo(names: ReadonlyMap<string, string>): Promise<Record<string, number | string>> {
+  const { rows } = await house.pool.query<{ to: string; type: string; count: number; things: number }>(
+    `SELECT d.endpoint_id AS to, m.type, count(*)::int, count(DISTINCT coalesce(
+        m.notice #>> '{reservation,id}', m.notice #>> '{entry,id}', m.notice #>> '{command,id}', m.type))::int AS things
+    FROM webhook_deliveries d JOIN webhook_messages m ON m.id = d.message_id
+    WHERE d.status = 'pending' GROUP BY 1, 2`,
+  );
+  return Object.fromEntries(
+    rows.map(({ to, type, count, things }) => [
+      `${names.get(to)} ${type}`,
+      count === things ? count : `${count} of ${things}`,
+    ]),
+  );
+}
+
+/** The numbers of the event's messages, in words: `1 to n`, when none is missing and none comes twice. */
+async function numbersOf(eventId: EventId): Promise<string> {
+  const { rows } = await house.pool.query<{ numbers: string }>(
+    `SELECT min(sequence) || ' to ' || CASE WHEN count(DISTINCT sequence) = l.next_message - 1 THEN 'n' ELSE 'gap' END
+      AS numbers
+    FROM webhook_messages m JOIN event_lanes l USING (event_id) WHERE event_id = $1 GROUP BY l.next_message`,
+    [eventId],
+  );
+  return rows[0]?.numbers ?? "none";
 }
 
 /** From now on each end of a reservation or an entry leaves a mark. */
@@ -88,7 +151,7 @@ async function keepBuying(eventId: EventId, over: AbortSignal): Promise<string[]
   return words;
 }
 
-test("W7, race 12: ten thousand reservations of a cancelled event each end once, though the worker dies half-way, and none is bought", {
+test("W7, N4, race 12: ten thousand reservations of a cancelled event each end once and are told of once, though the worker dies half-way", {
   timeout: DRILL_TIMEOUT_MS,
 }, async () => {
   const { pool, door, system } = house;
@@ -97,6 +160,7 @@ test("W7, race 12: ten thousand reservations of a cancelled event each end once,
   await markEnds();
   const [stranger, joiner] = await createUsers(pool, 2);
   if (stranger === undefined || joiner === undefined) throw new Error("two were made");
+  const hearers = await listen(event, stranger);
 
   // Queued behind the cancelling, before anything of it is applied.
   await house.pause(event.id);
@@ -137,5 +201,26 @@ test("W7, race 12: ten thousand reservations of a cancelled event each end once,
     { kind: "rsv", ends: reservations, ended: reservations, reasons: "event-cancelled" },
     { kind: "wle", ends: entries, ended: entries, reasons: "event-cancelled" },
   ]);
+
+  const everyEnd = {
+    "reservation.cancelled": reservations,
+    "waitlist.closed": entries,
+    "event.cancelled": 1,
+  };
+  const commands = { "command.succeeded": 1, "command.rejected": words.length + behind.length };
+  const heard = (who: string, types: Record<string, number>) =>
+    Object.entries(types).map(([type, count]) => [`${who} ${type}`, count] as const);
+  expect(await deliveriesTo(hearers)).toEqual(
+    Object.fromEntries([
+      ...heard("organizer", { ...everyEnd, ...commands }),
+      ...heard("organizer, again", { "event.cancelled": 1 }),
+      ...heard("admin", everyEnd),
+      ...heard("buyer", { "reservation.cancelled": 1 }),
+      ...heard("offered", { "reservation.cancelled": 1, "waitlist.closed": 1 }),
+      ...heard("waiter", { "waitlist.closed": 1 }),
+      ...heard("stranger", { "command.rejected": 1 }),
+    ]),
+  );
+  expect(await numbersOf(event.id)).toBe("1 to n");
   expect(await checkInvariants(pool)).toEqual([]);
 });

@@ -23,7 +23,17 @@ const POSTGRES_SETTINGS = [
   "shared_buffers",
 ];
 const REDIS_SETTINGS = ["appendonly", "appendfsync", "maxmemory", "maxmemory-policy"];
-const ROW_COUNTS = ["users", "events", "reservations", "waitlist_entries", "accepted_commands", "outcomes"];
+const ROW_COUNTS = [
+  "users",
+  "events",
+  "reservations",
+  "waitlist_entries",
+  "accepted_commands",
+  "outcomes",
+  "webhook_endpoints",
+  "webhook_messages",
+  "webhook_deliveries",
+];
 
 /** Asks everything that runs and writes down what it says; what does not answer is said, too. */
 export async function diagnosis(settings: LocalSettings): Promise<string> {

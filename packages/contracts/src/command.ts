@@ -71,6 +71,8 @@ export interface CommandFacts {
   readonly finishedAt: number | null;
   /** Counts from 1; null once ended, or when nobody knows. */
   readonly position: number | null;
+  /** Milliseconds from now; null once ended, or when nobody knows. */
+  readonly estimatedWaitMs: number | null;
   readonly outcome: Outcome | null;
   /** Its number among the event's outcomes; null while it has none, and of one that was withdrawn. */
   readonly seq: number | null;
@@ -143,7 +145,7 @@ export function presentCommand(command: CommandFacts, requestId: string): Comman
     submittedAt: isoTime(command.submittedAt),
     finishedAt: isoTimeOrNull(command.finishedAt),
     position: command.position,
-    estimatedWaitMs: null,
+    estimatedWaitMs: command.estimatedWaitMs,
     result,
     problem: problem === null ? null : presentProblem(problem, occasion),
     explanation: explain(command),

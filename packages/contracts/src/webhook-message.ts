@@ -157,6 +157,6 @@ function presentNotice(
     };
   }
   const { command } = notice;
-  const facts = { ...command, status: command.outcome.status, position: null };
+  const facts = { ...command, status: command.outcome.status, position: null, estimatedWaitMs: null };
   return { ...sent, type: notice.type, data: { ...place, resource: presentCommand(facts, sent.id) } };
 }

@@ -204,6 +204,7 @@ describe("commands", () => {
     submittedAt: AT,
     finishedAt: AT + 1,
     position: null,
+    estimatedWaitMs: null,
     seq: 7,
     seen,
   };
@@ -280,9 +281,18 @@ describe("commands", () => {
     });
   });
 
-  test("one that has not ended explains nothing", () => {
-    const queued = { ...record, finishedAt: null, seq: null, seen: null, status: "queued" as const };
+  test("one that has not ended explains nothing, and tells its place", () => {
+    const place = { position: 3, estimatedWaitMs: 1_500 };
+    const queued = {
+      ...record,
+      ...place,
+      finishedAt: null,
+      seq: null,
+      seen: null,
+      status: "queued" as const,
+    };
     expect(presentCommand({ ...queued, outcome: null }, "request")).toMatchObject({
+      ...place,
       result: null,
       explanation: null,
     });

@@ -8,6 +8,11 @@ export class LongPolls {
   readonly #ofUser = new Map<UserId, number>();
   #all = 0;
 
+  /** How many wait. */
+  get waiting(): number {
+    return this.#all;
+  }
+
   /** Takes a place and returns how to give it back; null when there is none. */
   enter(userId: UserId): (() => void) | null {
     const mine = this.#ofUser.get(userId) ?? 0;

@@ -4,7 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { databaseFaults, findUser, openDatabaseClock, openPool } from "@holdfast/db";
 import {
   openDashboardQueues,
+  openDeliveries,
   openPatientRedis,
+  openProgress,
   openRedis,
   openReplies,
   openSender,
@@ -12,6 +14,7 @@ import {
   untilReady,
 } from "@holdfast/event-queue";
 import { newId, type Opened, type Opening, tellTrouble, urlOf } from "@holdfast/runtime";
+import { createResolve, sealOfSecrets } from "@holdfast/webhooks";
 import { buildApp } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
 import { createLoginThrottle, noThrottle } from "./login-throttle.ts";
@@ -19,10 +22,12 @@ import { LongPolls } from "./long-polls.ts";
 import { createGatewayMetrics } from "./metrics.ts";
 import { Origins } from "./origins.ts";
 import { Passwords } from "./passwords.ts";
+import { Places } from "./places.ts";
 import { RateLimiter } from "./rate-limits.ts";
 import { SignIn } from "./sign-in.ts";
 import { Standing } from "./standing.ts";
 import { type Commands, type CommandsDeps, createCommands } from "./submit.ts";
+import { DeliveryEnds } from "./webhook-ends.ts";
 
 const POOL_MAX = 10;
 /** Connections that may wait to be accepted: a rush opens thousands at once. */
@@ -31,6 +36,8 @@ const LISTEN_BACKLOG = 4_096;
 const COUNTERS_TIMEOUT_MS = 250;
 /** Milliseconds in which both stores must answer for the gateway to be ready. */
 const READY_TIMEOUT_MS = 1_000;
+/** Verifications, tests and replays of webhooks that may be under way. */
+const WEBHOOK_PLACES = { perUser: 5, inAll: 500 } as const;
 /** Milliseconds after which a stop cuts the connections that are still busy. */
 const DRAIN_MS = 3_500;
 
@@ -47,6 +54,7 @@ export async function startGateway(
   const pool = openPool({ url: config.DATABASE_URL, name: "holdfast-gateway", max: POOL_MAX, onError });
   const redis = openRedis({ url: config.REDIS_URL, name: "holdfast-gateway", onError });
   const listener = openPatientRedis({ url: config.REDIS_URL, name: "holdfast-gateway-replies", onError });
+  const watcher = openPatientRedis({ url: config.REDIS_URL, name: "holdfast-gateway-progress", onError });
   const counters = openRedis({
     url: config.REDIS_URL,
     name: "holdfast-gateway-limits",
@@ -64,11 +72,15 @@ export async function startGateway(
   const gateway = newId("session");
   const replies = await openReplies(listener, prefix, gateway);
   const metrics = createGatewayMetrics(registry);
-  metrics.waiting(() => replies.waiting);
+  const progress = openProgress(watcher, prefix);
+  const longPolls = new LongPolls();
+  metrics.waiting(() => replies.waiting + longPolls.waiting);
   const sender = openSender({ redis, prefix, replyTo: gateway, onError, onJob: metrics.sent });
   const { activations, producer } = sender;
-  const commands = carryOut({ pool, redis, prefix, producer, replies, onError });
+  const commands = carryOut({ pool, redis, prefix, producer, replies, progress, onError });
 
+  const deliveries = openDeliveries(redis, prefix);
+  const allowedHosts = config.WEBHOOK_ALLOWED_HOSTS;
   const standing = new Standing(pool, clock.now, log);
   await standing.start();
   const throttle = limited ? createLoginThrottle(counters, prefix) : noThrottle;
@@ -84,8 +96,16 @@ export async function startGateway(
     now: clock.now,
     origins: new Origins(pool),
     signIn: new SignIn({ pool, secret: config.JWT_SECRET, passwords: new Passwords(), throttle, standing }),
-    longPolls: new LongPolls(),
+    longPolls,
     metrics,
+    webhooks: {
+      seal: sealOfSecrets(config.WEBHOOK_ENCRYPTION_KEY),
+      allowedHosts,
+      resolve: createResolve(allowedHosts),
+      signal: deliveries.signal,
+      ends: new DeliveryEnds(pool, onError),
+      places: new Places(WEBHOOK_PLACES),
+    },
     jwtSecret: config.JWT_SECRET,
     standing,
     limiter: limited ? new RateLimiter(counters, prefix) : null,
@@ -112,8 +132,9 @@ export async function startGateway(
       standing.stop();
       clock.stop();
       await sender.close().catch(() => undefined); // Redis may be gone
+      await deliveries.close().catch(() => undefined);
       await queues.close();
-      for (const connection of [redis, listener, counters]) connection.disconnect();
+      for (const connection of [redis, listener, watcher, counters]) connection.disconnect();
       await pool.end();
     },
   };

@@ -12,22 +12,35 @@ import {
   withdrawCommand,
 } from "@holdfast/db";
 import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
-import { type Enqueued, eventKeys, type Producer, type Replies, type Reply } from "@holdfast/event-queue";
+import {
+  type Enqueued,
+  type Pace,
+  type Place,
+  type Producer,
+  type Progress,
+  placeIn,
+  publishProgress,
+  type Replies,
+  type Reply,
+  readPaces,
+} from "@holdfast/event-queue";
 import { FreeList, FreeListMap } from "@holdfast/runtime/free-list";
 import type { Redis } from "ioredis";
 import type pg from "pg";
 import { coalesce } from "./coalesce.ts";
+import { retryAfterSeconds } from "./retry-after.ts";
 
 /** Rows that one coalesced statement reads or inserts. */
 const ROWS_PER_STATEMENT_MAX = 500;
-/** Milliseconds between looks at the tables for a long poll whose command was sent through another gateway. */
-const WATCH_EVERY_MS = 250;
+/** Milliseconds, a little more or less, between looks at the tables for a long poll: the news may have been lost. */
+const WATCH_SAFETY_MS = 5_000;
 /** Milliseconds for which a promise waits for hints: the command's number in the queue, and how many are before it. */
 const HINT_WAIT_MS = 200;
-const RETRY_AFTER_SECONDS = 1;
 
 export interface CommandRecord extends CommandFacts {
   readonly userId: UserId | null;
+  /** Its number in the event's queue, when that is known: positions are made of it. */
+  readonly ticket: number | null;
 }
 
 export interface Submission {
@@ -63,7 +76,11 @@ export interface Commands {
   submit(submission: Submission): Promise<Submitted | SubmitRefused>;
   find(id: CommandId): Promise<CommandRecord | null>;
   /** Resolves when it ended, or after `waitMs` milliseconds with what is known then. */
-  watch(id: CommandId, waitMs: number, signal: AbortSignal): Promise<CommandRecord | null>;
+  watch(
+    known: Pick<CommandRecord, "id" | "eventId">,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<CommandRecord | null>;
   /** Takes it back, unless it has ended. Null when nobody knows it. */
   withdraw(id: CommandId): Promise<Withdrawal | null>;
   list(
@@ -82,7 +99,10 @@ export interface CommandsDeps {
   readonly prefix: string;
   readonly producer: Producer;
   readonly replies: Replies;
+  readonly progress: Pick<Progress, "ofCommand">;
   readonly onError: (error: unknown) => void;
+  /** From 0 to 1: spreads those who ask again. */
+  readonly random?: () => number;
 }
 
 const stopWaiting = (wait: Wait): void => wait.stop();
@@ -120,7 +140,34 @@ interface Wait {
   look?(): void;
 }
 
-export function createCommands({ pool, redis, prefix, producer, replies, onError }: CommandsDeps): Commands {
+/** Wakes a long poll. Rung while nobody listens, it wakes the next one who does at once. */
+class Bell implements Wait {
+  #isRung = false;
+  #wake: (() => void) | null = null;
+
+  stop(): void {
+    this.#isRung = true;
+    this.#wake?.();
+  }
+
+  /** Resolves when it was rung, or after so many milliseconds. */
+  rung(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.#wake = null;
+        this.#isRung = false;
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#wake = wake;
+      if (this.#isRung) wake();
+    });
+  }
+}
+
+export function createCommands(deps: CommandsDeps): Commands {
+  const { pool, redis, prefix, producer, replies, progress, onError, random = Math.random } = deps;
   const read = coalesce(async (ids: readonly CommandId[]) => {
     const found = new Map((await findCommands(pool, ids)).map((kept) => [kept.id, kept]));
     return ids.map((id) => found.get(id) ?? null);
@@ -132,6 +179,11 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   const note = coalesce(async (tickets: readonly { id: CommandId; ticket: number }[]) => {
     await noteTickets(pool, tickets);
     return tickets.map(() => undefined);
+  }, ROWS_PER_STATEMENT_MAX);
+  const paceOf = coalesce(async (eventIds: readonly EventId[]): Promise<Pace[]> => {
+    const asked = [...new Set(eventIds)];
+    const paces = await readPaces(redis, prefix, asked);
+    return eventIds.map((eventId) => paces[asked.indexOf(eventId)] as Pace);
   }, ROWS_PER_STATEMENT_MAX);
 
   /** Submissions here that are not answered yet: a repeat rides along with the first. */
@@ -158,7 +210,7 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     } catch (error) {
       if (error instanceof UnknownSender) return { kind: "unknown-sender" };
       onError(error);
-      return { kind: "unavailable", retryAfterSeconds: RETRY_AFTER_SECONDS };
+      return { kind: "unavailable", retryAfterSeconds: retryAfterSeconds(null, random) };
     }
   }
 
@@ -220,7 +272,10 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   async function notTaken(command: Command, kind: "full" | "not-sent"): Promise<Submitted | SubmitRefused> {
     const kept = command.idempotencyKey === null ? null : await read(command.id);
     if (kept !== null) return told(kept, true);
-    return { kind: kind === "full" ? "queue-full" : "unavailable", retryAfterSeconds: RETRY_AFTER_SECONDS };
+    return {
+      kind: kind === "full" ? "queue-full" : "unavailable",
+      retryAfterSeconds: retryAfterSeconds(null, random),
+    };
   }
 
   /** Nothing was heard in time: the outcome's row, or a promise in the tables. */
@@ -235,8 +290,7 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   /** What is known of a command that was asked for before, or has ended meanwhile. */
   async function told(kept: KeptCommand, replayed: boolean): Promise<Submitted> {
     if (kept.outcome !== null) return { kind: "ended", outcome: kept.outcome, replayed };
-    const record = await recordOf(kept);
-    return { kind: "queued", record, replayed: true, retryAfterSeconds: RETRY_AFTER_SECONDS };
+    return queuedAs(await recordOf(kept), true);
   }
 
   async function promise(command: Command, ticket: number | null): Promise<void> {
@@ -247,7 +301,9 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   async function promiseFirst(command: Command): Promise<Submitted | SubmitRefused> {
     const kept = command.idempotencyKey === null ? null : await read(command.id);
     if (kept !== null) return told(kept, true);
-    if (await producer.isFull(command)) return { kind: "queue-full", retryAfterSeconds: RETRY_AFTER_SECONDS };
+    if (await producer.isFull(command)) {
+      return { kind: "queue-full", retryAfterSeconds: retryAfterSeconds(null, random) };
+    }
     await promise(command, null);
     // From here on it is promised: should the queue not take it, the sweep sends it again.
     const numbered = send(command).then(async (sent) => {
@@ -261,9 +317,9 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
   }
 
   /** The hint, when it comes soon enough. */
-  function soon(hint: Promise<number | null>): Promise<number | null> {
+  function soon<Hint>(hint: Promise<Hint | null>): Promise<Hint | null> {
     return new Promise((resolve) => {
-      const answer = (known: number | null): void => {
+      const answer = (known: Hint | null): void => {
         clearTimeout(timer);
         waits.remove(place, wait);
         resolve(known);
@@ -280,31 +336,32 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     const { id, type, eventId, userId, at } = command;
     const unended = { finishedAt: null, outcome: null, seq: null, seen: null };
     const kept = { id, type, eventId, userId, submittedAt: at, ...unended, ticket };
-    const record = await recordOf(kept);
-    return { kind: "queued", record, replayed: false, retryAfterSeconds: RETRY_AFTER_SECONDS };
+    return queuedAs(await recordOf(kept), false);
   }
 
+  const queuedAs = (record: CommandRecord, replayed: boolean): Submitted => ({
+    kind: "queued",
+    record,
+    replayed,
+    retryAfterSeconds: retryAfterSeconds(record.estimatedWaitMs, random),
+  });
+
   async function recordOf(kept: KeptCommand): Promise<CommandRecord> {
-    const { ticket, ...known } = kept;
+    const { outcome, eventId, ticket } = kept;
+    const place = outcome === null ? await placeOf(eventId, ticket) : null;
     return {
-      ...known,
-      status: known.outcome?.status ?? "queued",
-      position: known.outcome === null ? await positionOf(known.eventId, ticket) : null,
+      ...kept,
+      status: outcome?.status ?? "queued",
+      position: place?.position ?? null,
+      estimatedWaitMs: place?.estimatedWaitMs ?? null,
     };
   }
 
-  /**
-   * A hint, made of two counters. One without a known number counts as the last. After Redis was emptied it may be
-   * too small for a while, never below 1.
-   */
-  function positionOf(eventId: EventId, ticket: number | null): Promise<number | null> {
-    const counters = redis.hmget(eventKeys(prefix, eventId).count, "enqueued", "done");
-    const position = counters.then(([counted, done]) => {
-      const enqueued = Number(counted ?? 0);
-      return Math.max(1, Math.min(ticket ?? enqueued, enqueued) - Number(done ?? 0));
-    });
-    position.catch(onError);
-    return soon(position);
+  /** A hint, made of counters. */
+  function placeOf(eventId: EventId, ticket: number | null): Promise<Place | null> {
+    const place = paceOf(eventId).then((pace) => placeIn(pace, ticket));
+    place.catch(onError);
+    return soon(place);
   }
 
   async function find(id: CommandId): Promise<CommandRecord | null> {
@@ -312,20 +369,36 @@ export function createCommands({ pool, redis, prefix, producer, replies, onError
     return kept === null ? null : recordOf(kept);
   }
 
-  async function watch(id: CommandId, waitMs: number, signal: AbortSignal): Promise<CommandRecord | null> {
+  async function watch(
+    { id, eventId }: Pick<CommandRecord, "id" | "eventId">,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<CommandRecord | null> {
     const until = performance.now() + waitMs;
-    for (;;) {
-      const kept = await read(id);
-      const left = until - performance.now();
-      if (kept === null || kept.outcome !== null || left <= 0 || hurried || signal.aborted) {
-        return kept === null ? null : recordOf(kept);
+    const bell = new Bell();
+    const ring = (): void => bell.stop();
+    const place = waits.add(bell);
+    signal.addEventListener("abort", ring);
+    const leave = progress.ofCommand(eventId, id, ring); // before the first look: what ends behind that is heard
+    try {
+      for (;;) {
+        const kept = await read(id);
+        const left = until - performance.now();
+        if (kept === null || kept.outcome !== null || left <= 0 || hurried || signal.aborted) {
+          return kept === null ? null : await recordOf(kept);
+        }
+        await bell.rung(Math.min(left, WATCH_SAFETY_MS * (0.75 + random() / 2)));
       }
-      await new Ear(id, Math.min(left, WATCH_EVERY_MS)).heard;
+    } finally {
+      leave();
+      waits.remove(place, bell);
+      signal.removeEventListener("abort", ring);
     }
   }
 
   async function withdraw(id: CommandId): Promise<Withdrawal | null> {
     const withdrawn = await withdrawCommand(pool, id);
+    if (withdrawn !== null) publishProgress(redis, prefix, withdrawn.eventId, [id]).catch(onError);
     const kept = withdrawn ?? (await read(id));
     return kept === null ? null : { record: await recordOf(kept), withdrawn: withdrawn !== null };
   }

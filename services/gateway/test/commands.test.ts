@@ -75,6 +75,8 @@ const recordOf = ({ command }: Submission, more: Partial<CommandRecord> = {}): C
   submittedAt: AT,
   finishedAt: null,
   position: 7,
+  estimatedWaitMs: 1_400,
+  ticket: null,
   outcome: null,
   seq: null,
   seen: null,
@@ -130,6 +132,8 @@ const keep = (more: Partial<CommandRecord> = {}, person: Person = ann): CommandI
     submittedAt: AT,
     finishedAt: null,
     position: 3,
+    estimatedWaitMs: null,
+    ticket: null,
     outcome: null,
     seq: null,
     seen: null,
@@ -330,7 +334,7 @@ describe("outcomes", () => {
       submittedAt: "2030-01-01T00:00:00.000Z",
       finishedAt: null,
       position: 7,
-      estimatedWaitMs: null,
+      estimatedWaitMs: 1_400,
       result: null,
       problem: null,
       explanation: null,
@@ -653,7 +657,7 @@ describe("looking at commands", () => {
   test("is always 200 for who sent it, and tells the position and when to ask again", async () => {
     const { status, headers, body } = await look(keep());
     expect([status, body.status, body.position]).toEqual([200, "queued", 3]);
-    expect(headers["retry-after"]).toBe("1");
+    expect(["1", "2"]).toContain(headers["retry-after"]);
     expect(headers["cache-control"]).toBe("private, no-cache");
   });
 
@@ -737,7 +741,8 @@ describe("looking at commands", () => {
     const waiting = Array.from({ length: LONG_POLLS_PER_USER_MAX }, () => look(id, { prefer: "wait=9" }));
     await all.promise;
     const { status, headers, body } = await look(id, { prefer: "wait=9" });
-    expect([status, body.code, headers["retry-after"]]).toEqual([429, "rate-limited", "1"]);
+    expect([status, body.code]).toEqual([429, "rate-limited"]);
+    expect(["1", "2"]).toContain(headers["retry-after"]);
     expect((await look(id)).status).toBe(200);
     release.resolve();
     expect((await Promise.all(waiting)).map((answer) => answer.status)).toEqual(waiting.map(() => 200));

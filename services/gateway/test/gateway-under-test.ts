@@ -5,9 +5,10 @@ import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { signAccessToken } from "@holdfast/access-token";
 import { findUser, insertUser } from "@holdfast/db";
-import type { CommandId, EpochMs, EventId, UserId, UserRole } from "@holdfast/domain";
+import type { CommandId, EpochMs, EventId, UserId, UserRole, WebhookEndpointId } from "@holdfast/domain";
 import { openDashboardQueues, openRedis } from "@holdfast/event-queue";
 import { createLogger, newId } from "@holdfast/runtime";
+import { readAllowedHosts, sealOfSecrets } from "@holdfast/webhooks";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
@@ -17,6 +18,7 @@ import { LongPolls } from "../src/long-polls.ts";
 import { createGatewayMetrics } from "../src/metrics.ts";
 import { Origins } from "../src/origins.ts";
 import { Passwords } from "../src/passwords.ts";
+import { Places } from "../src/places.ts";
 import { RateLimiter } from "../src/rate-limits.ts";
 import { SignIn } from "../src/sign-in.ts";
 import { Standing } from "../src/standing.ts";
@@ -55,7 +57,11 @@ export class ScriptedCommands implements Commands {
     return this.records.get(id) ?? null;
   }
 
-  async watch(id: CommandId, waitMs: number, signal: AbortSignal): Promise<CommandRecord | null> {
+  async watch(
+    { id }: Pick<CommandRecord, "id">,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<CommandRecord | null> {
     return this.onWatch(id, waitMs, signal);
   }
 

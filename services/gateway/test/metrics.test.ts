@@ -95,6 +95,8 @@ test("commands are counted by how they were answered", async () => {
       seen: null,
       status: "queued",
       position: 1,
+      estimatedWaitMs: null,
+      ticket: null,
     },
   });
   await gateway.ask({ method: "POST", url: `/v1/events/${event.id}/reserve`, headers: ann.auth });

@@ -306,6 +306,8 @@ describe("slots", () => {
       submittedAt: AT,
       finishedAt: AT,
       position: null,
+      estimatedWaitMs: null,
+      ticket: null,
       outcome: { status: "succeeded", reservation: null, slot: slotLeft(gone), available: 9 },
       seq: 1,
       seen: null,

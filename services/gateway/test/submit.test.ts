@@ -72,19 +72,27 @@ function play(
     waiters.delete(commandId);
     for (const onReply of expecting) onReply({ commandId, outcome, replayed });
   };
+  const watched = new Map<CommandId, () => void>();
   const commands: Commands = createCommands({
     pool: database.pool,
     redis: counters,
     prefix: redis.prefix,
     producer,
     replies,
+    progress: {
+      ofCommand(_, id, look) {
+        watched.set(id, look);
+        return () => watched.delete(id);
+      },
+    },
     onError: (error) => errors.push(error),
+    random: () => 0,
   });
   /** The reply channel is back after it was away. */
   const channelReturns = (): void => {
     for (const look of looks) look();
   };
-  return { commands, sent, reply, replies, channelReturns, errors };
+  return { commands, sent, reply, replies, watched, channelReturns, errors };
 }
 
 const ask = (extra: { key?: string } = {}): Command => reserve(eventId, userId, extra);
@@ -175,7 +183,10 @@ test("the repeat of a keyed command that is still running is told to be one", as
 });
 
 test("R3: a Redis that falls silent costs a promise its hints, and hardly any time", async () => {
-  const silent = { hmget: () => new Promise(() => undefined) } as unknown as Redis;
+  const silent = {
+    hmget: () => new Promise(() => undefined),
+    time: () => new Promise(() => undefined),
+  } as unknown as Redis;
   const { commands } = play(() => new Promise(() => undefined), { counters: silent });
   const promised = { kind: "queued", record: { position: null } };
   const askedAt = performance.now();
@@ -359,17 +370,53 @@ test("hurry answers everybody who waits with what is known, and lets nobody wait
   expect(await commands.submit(soon(ask(), { waitMs: 60_000 }))).toMatchObject({ kind: "queued" });
 });
 
-test("a long poll ends with the reply's outcome, with the deadline, or at once for what is not known", async () => {
-  const { commands, reply, replies } = play(enqueued);
+test("a long poll ends when progress tells of the outcome, with the deadline, or at once for what is not known", async () => {
+  const { commands, watched } = play(enqueued);
   const command = ask();
-  expect(await commands.watch(command.id, 1_000, AbortSignal.timeout(5_000))).toBeNull();
+  expect(await commands.watch(command, 1_000, AbortSignal.timeout(5_000))).toBeNull();
   await acceptCommands(database.pool, [{ command, ticket: 2 }]);
-  expect(await commands.watch(command.id, 0, AbortSignal.timeout(5_000))).toMatchObject({ status: "queued" });
-  const watching = commands.watch(command.id, 10_000, AbortSignal.timeout(20_000));
-  await expect.poll(() => replies.waiting).toBe(1);
+  expect(await commands.watch(command, 0, AbortSignal.timeout(5_000))).toMatchObject({ status: "queued" });
+  const watching = commands.watch(command, 10_000, AbortSignal.timeout(20_000));
+  watched.get(command.id)?.(); // news that may have been missed: nothing has ended
   await writeOutcome(command, soldOut);
-  reply(command.id, soldOut);
+  watched.get(command.id)?.();
   expect(await watching).toMatchObject({ status: "rejected", outcome: soldOut, position: null });
+  expect(watched.size).toBe(0);
+});
+
+test("a long poll whose news was lost finds the outcome by itself; one that nobody waits for any more ends at once", async () => {
+  const { commands, watched } = play(enqueued);
+  const [ended, left] = [ask(), ask()];
+  await acceptCommands(
+    database.pool,
+    [ended, left].map((command) => ({ command, ticket: null })),
+  );
+  const gone = new AbortController();
+  const watching = commands.watch(ended, 25_000, AbortSignal.timeout(30_000));
+  const leaving = commands.watch(left, 25_000, gone.signal);
+  await expect.poll(() => watched.size).toBe(2);
+  gone.abort();
+  expect(await leaving).toMatchObject({ status: "queued" });
+  await writeOutcome(ended, soldOut);
+  expect(await watching).toMatchObject({ status: "rejected" });
+  expect(watched.size).toBe(0);
+}, 15_000);
+
+test("who is queued is told for how long, and asked to come back at about that time", async () => {
+  const { commands } = play(enqueued);
+  const { count } = eventKeys(redis.prefix, eventId);
+  const now = Number((await redis.redis.time())[0]) * 1_000;
+  // Twenty a second; the command is the seventh, and two have ended.
+  await redis.redis.hset(count, { enqueued: 90, done: 2, since: now - 1_000, "since-done": -18, at: now });
+  const command = ask();
+  expect(await commands.submit(soon(command, { waitMs: 1 }))).toMatchObject({
+    retryAfterSeconds: 1,
+    record: { position: 5, estimatedWaitMs: 250 },
+  });
+  await redis.redis.hset(count, { "since-done": 1 }); // one a second
+  expect(await commands.submit(soon(command, { respondAsync: true }))).toMatchObject({ kind: "queued" });
+  const [listed] = await commands.list(userId, "queued", 1, null);
+  expect([listed?.position, listed?.estimatedWaitMs]).toEqual([5, 5_000]);
 });
 
 test("N6: a promised command is withdrawn, once; its repeat is told so, from the queue, from the row, or at a full queue", async () => {
@@ -382,7 +429,7 @@ test("N6: a promised command is withdrawn, once; its repeat is told so, from the
   expect(await commands.withdraw(command.id)).toMatchObject({ withdrawn: true, record });
   expect(await commands.withdraw(command.id)).toMatchObject({ withdrawn: false, record });
   expect(await commands.find(command.id)).toMatchObject(record);
-  expect(await commands.watch(command.id, 60_000, AbortSignal.timeout(5_000))).toMatchObject(record);
+  expect(await commands.watch(command, 60_000, AbortSignal.timeout(5_000))).toMatchObject(record);
   const told = { kind: "ended", outcome: withdrawn, replayed: true };
   const repeat = { ...command, at: Date.now() + 60_000 };
   expect(await commands.submit(soon(repeat, { respondAsync: true }))).toEqual(told);

@@ -19,10 +19,9 @@ import { type Endpoint, endpoint } from "../endpoint.ts";
 import { pageOf, readCursor } from "../pages.ts";
 import { POLL_WAIT_SECONDS_MAX, readPreference } from "../prefer.ts";
 import { later, notFound, Refused } from "../refused.ts";
+import { retryAfterSeconds } from "../retry-after.ts";
 import type { CommandRecord } from "../submit.ts";
 
-/** Seconds after which who was turned away from waiting, or was told "queued", may ask again. */
-const POLL_RETRY_SECONDS = 1;
 const CACHE_CONTROL = "private, no-cache";
 
 const After = z.strictObject({ submittedAt: z.int().min(TIME_MIN).max(TIME_MAX), id: CommandId });
@@ -52,17 +51,18 @@ export function commandEndpoints({ commands, longPolls, roleNow, stopping }: Gat
         if (preference.applied !== null) reply.header("preference-applied", preference.applied);
         if (record.status === "queued" && (preference.waitSeconds ?? 0) > 0) {
           const leave = longPolls.enter(identity.userId);
-          if (leave === null) throw later("rate-limited", POLL_RETRY_SECONDS);
+          if (leave === null) throw later("rate-limited", retryAfterSeconds(null));
           const signal = AbortSignal.any([stopping, goneSignal(reply)]);
           try {
-            record =
-              (await commands.watch(params.id, (preference.waitSeconds ?? 0) * 1000, signal)) ?? record;
+            record = (await commands.watch(record, (preference.waitSeconds ?? 0) * 1000, signal)) ?? record;
           } finally {
             leave();
           }
         }
         reply.header("cache-control", CACHE_CONTROL);
-        if (record.status === "queued") reply.header("retry-after", POLL_RETRY_SECONDS);
+        if (record.status === "queued") {
+          reply.header("retry-after", retryAfterSeconds(record.estimatedWaitMs));
+        }
         if (isUnchanged(request, reply, tagOf(record))) return reply.code(304).send();
         return presentCommand(record, request.id);
       },

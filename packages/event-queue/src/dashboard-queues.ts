@@ -7,9 +7,18 @@ import type { Redis } from "ioredis";
 import { z } from "zod";
 import { depthOf } from "./activations.ts";
 import { askOfEach, someBusy } from "./busy-events.ts";
-import { ACTIVATIONS, DEADLINES, eventQueueName, PROMOTIONS } from "./names.ts";
+import {
+  ACTIVATIONS,
+  DEADLINES,
+  DELIVERIES,
+  DELIVERIES_TROUBLED,
+  eventQueueName,
+  PROMOTIONS,
+} from "./names.ts";
 import { readCommand } from "./wire.ts";
 
+/** The queues that always exist. */
+export const STATIC_QUEUES = [ACTIVATIONS, DEADLINES, PROMOTIONS, DELIVERIES, DELIVERIES_TROUBLED] as const;
 /** Event queues that are shown. */
 export const EVENT_QUEUES_SHOWN_MAX = 50;
 /** Busy events whose depth is read in one look. With more, each look takes others by chance and keeps the deepest. */
@@ -84,9 +93,7 @@ export function openDashboardQueues({
       depth,
     });
     return [
-      watched(ACTIVATIONS, null),
-      watched(DEADLINES, null),
-      watched(PROMOTIONS, null),
+      ...STATIC_QUEUES.map((name) => watched(name, null)),
       ...deepest.map(({ eventId, depth }) => watched(eventQueueName(eventId), depth)),
     ];
   }

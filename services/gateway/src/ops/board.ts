@@ -8,7 +8,16 @@ import { createBullBoard } from "@bull-board/api";
 import type { BaseAdapter } from "@bull-board/api/baseAdapter";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import type { AppControllerRoute, AppViewRoute, IServerAdapter, UIConfig } from "@bull-board/api/typings/app";
-import { ACTIVATIONS, DEADLINES, PROMOTIONS, showJob, type WatchedQueue } from "@holdfast/event-queue";
+import {
+  ACTIVATIONS,
+  DEADLINES,
+  DELIVERIES,
+  DELIVERIES_TROUBLED,
+  PROMOTIONS,
+  type STATIC_QUEUES,
+  showJob,
+  type WatchedQueue,
+} from "@holdfast/event-queue";
 
 /** Seconds between two looks of an open page. A page in the background does not look. */
 const POLL_SECONDS = 5;
@@ -28,7 +37,11 @@ const ABOUT: Readonly<Record<string, string>> = {
   [ACTIVATIONS]: "Events with work: those that wait for a worker, and those that one drains now",
   [DEADLINES]: "Timers: one for each event and second at which holds end",
   [PROMOTIONS]: "Timers: slots whose waiters are to be looked at, at once or when a collection runs out",
-};
+  [DELIVERIES]:
+    "Endpoints that have webhooks to be delivered: those that wait for a turn, and those that have it",
+  [DELIVERIES_TROUBLED]:
+    "The same, of endpoints whose last attempt failed, or that are slow: they delay no others",
+} satisfies Record<(typeof STATIC_QUEUES)[number], string>;
 
 const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",

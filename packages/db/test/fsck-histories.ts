@@ -275,6 +275,9 @@ export class History {
     }
   }
 
+  /** Has it come to an end before? */
+  hasSent = (command: AnyCommand): boolean => this.#known.sent.some(({ id }) => id === command.id);
+
   /** For commands that nobody sends. */
   freshId = () => this.#id();
 }

@@ -44,6 +44,8 @@ export interface Played {
   readonly world: World;
   /** Of each event, in order. */
   readonly ended: ReadonlyMap<EventId, readonly Ended[]>;
+  /** Those that never had a turn. */
+  readonly withdrawn: readonly Ended[];
   readonly promised: readonly { readonly command: AnyCommand; readonly reservationId: ReservationId }[];
 }
 
@@ -52,6 +54,7 @@ export function play(history: History, { start, end }: { start: number; end: num
   const { chance } = history;
   const world = createWorld(history.events);
   const ended = new Map(history.events.map(({ terms }): [EventId, Ended[]] => [terms.id, []]));
+  const withdrawn: Ended[] = [];
   let promised: { command: AnyCommand; reservationId: ReservationId }[] = [];
   const limits: Partial<LoadLimits> = chance.is(0.5) ? {} : { dueMax: 2, lineMax: 2, leftoverMax: 2 };
   const atRest = chance.is(0.5);
@@ -62,10 +65,14 @@ export function play(history: History, { start, end }: { start: number; end: num
     const last = step >= steps - 3;
     // Towards the end nothing is left alone for long.
     now = last ? end - (steps - 1 - step) * SECOND : Math.min(end - 5 * SECOND, now + pauseMs());
-    if (!last || step === steps - 3) sweep();
+    if (!last || step === steps - 3) {
+      if (chance.is(0.1)) withdrawPromised();
+      sweep();
+    }
     for (let sent = chance.whole(1, 3); sent > 0; sent -= 1) {
       const command = history.command(now);
       if (chance.is(0.2) && promise(command)) continue;
+      if (chance.is(0.02) && withdraw(command)) continue;
       apply(command.eventId, [command], atRest || !last || chance.is(0.5));
     }
   }
@@ -73,7 +80,7 @@ export function play(history: History, { start, end }: { start: number; end: num
     deliver(0);
     sweep();
   }
-  return { history, world, ended, promised };
+  return { history, world, ended, withdrawn, promised };
 
   function pauseMs(): number {
     return chance.is(0.1) ? chance.whole(20, 90) * SECOND : chance.of([0, 0, 200, 1_500, 4_000, 9_000]);
@@ -136,6 +143,21 @@ export function play(history: History, { start, end }: { start: number; end: num
     return true;
   }
 
+  /** Before its turn has come. */
+  function withdraw(command: AnyCommand): boolean {
+    if (command.userId === null || history.hasSent(command)) return false;
+    const keyless = { ...command, idempotencyKey: null };
+    withdrawn.push({ command: keyless, outcome: { status: "withdrawn" }, now });
+    return true;
+  }
+
+  function withdrawPromised(): void {
+    const [first, ...others] = promised;
+    if (first === undefined || !withdraw(first.command)) return;
+    world.accepted.delete(first.command.id);
+    promised = others;
+  }
+
   function deliver(olderThanMs: number): void {
     const due = promised.filter(({ command }) => now - command.at >= olderThanMs);
     promised = promised.filter((one) => !due.includes(one));
@@ -157,7 +179,7 @@ export function play(history: History, { start, end }: { start: number; end: num
 }
 
 /** Words for what the rows hold, to tell whether a crowd of histories has something of everything. */
-export function kindsOf({ world, ended, promised }: Played): string[] {
+export function kindsOf({ world, ended, withdrawn, promised }: Played): string[] {
   const rows = [...world.reservations.values()];
   return [
     ...rows.map(({ origin, status, endReason }) => [origin, status, endReason].filter(Boolean).join(" ")),
@@ -181,7 +203,7 @@ export function kindsOf({ world, ended, promised }: Played): string[] {
       ]),
     ),
     ...[...world.windingDown].map(() => "winding down"),
-    ...[...ended.values()].flat().map(({ outcome }) => outcome.status),
+    ...[...[...ended.values()].flat(), ...withdrawn].map(({ outcome }) => outcome.status),
     ...promised.map(() => "promised"),
   ];
 }
@@ -196,6 +218,20 @@ export async function writeRows(pool: pg.Pool, played: readonly Played[], shiftM
     await pool.query(`INSERT INTO ${table} SELECT * FROM jsonb_populate_recordset(NULL::${table}, $1)`, [
       JSON.stringify(rows),
     ]);
+  };
+  const outcomeRow = ({ command, outcome, now }: Ended): Row => {
+    const reused = outcome.status === "rejected" && outcome.refusal.code === "idempotency-key-reused";
+    return {
+      command_id: command.id,
+      event_id: command.eventId,
+      type: command.type,
+      user_id: command.userId,
+      idempotency_key: reused ? null : command.idempotencyKey,
+      status: outcome.status,
+      outcome,
+      submitted_at: at(command.at),
+      finished_at: at(now),
+    };
   };
   const worlds = played.map(({ world }) => world);
   const ofEach = <T>(rowsOf: (world: World) => Iterable<T>): T[] =>
@@ -279,6 +315,7 @@ export async function writeRows(pool: pg.Pool, played: readonly Played[], shiftM
         fence: 1,
         logical_at: at(world.logicalAt.get(event_id) ?? 0),
         next_seq: outcomes.length + 1,
+        next_message: 1,
       })),
     ),
   );
@@ -339,25 +376,12 @@ export async function writeRows(pool: pg.Pool, played: readonly Played[], shiftM
   );
   await insert(
     "outcomes",
-    played.flatMap(({ ended }) =>
-      [...ended].flatMap(([event_id, outcomes]) =>
-        outcomes.map(({ command, outcome, now }, n) => {
-          const reused = outcome.status === "rejected" && outcome.refusal.code === "idempotency-key-reused";
-          return {
-            command_id: command.id,
-            event_id,
-            seq: n + 1,
-            type: command.type,
-            user_id: command.userId,
-            idempotency_key: reused ? null : command.idempotencyKey,
-            status: outcome.status,
-            outcome,
-            submitted_at: at(command.at),
-            finished_at: at(now),
-          };
-        }),
+    played.flatMap(({ ended, withdrawn }) => [
+      ...[...ended.values()].flatMap((outcomes) =>
+        outcomes.map((one, n) => ({ ...outcomeRow(one), seq: n + 1 })),
       ),
-    ),
+      ...withdrawn.map(outcomeRow),
+    ]),
   );
   await insert(
     "accepted_commands",

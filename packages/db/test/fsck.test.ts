@@ -1,7 +1,8 @@
 // W8: valid histories have no contradictions, at rest or in the middle of things.
-import { ENTRY_STATUSES, type EntryStatus, type EventId, expireDue } from "@holdfast/domain";
+import { ENTRY_STATUSES, type EntryStatus, type EventId, expireDue, isKnown } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTestDatabase, promote, type TestDatabase } from "../../testkit/src/index.ts";
+import { acceptCommands, withdrawCommand } from "../src/commands.ts";
 import { insertEvent } from "../src/events.ts";
 import { findContradictions } from "../src/invariants.ts";
 import { History } from "./fsck-histories.ts";
@@ -79,6 +80,7 @@ test(
       "waitlist held",
       "waitlist purchased",
       "winding down",
+      "withdrawn",
     ]);
   },
   TEST_MS,
@@ -109,6 +111,12 @@ test(
     async function stepOn(history: History): Promise<void> {
       const { chance } = history;
       const commands = Array.from({ length: chance.whole(1, 6) }, () => history.command(Date.now()));
+      const promised = commands.filter(isKnown).filter(({ userId }) => userId !== null && chance.is(0.1));
+      await acceptCommands(
+        pool,
+        promised.map((command) => ({ command, ticket: null })),
+      );
+      for (const { id } of promised.filter(() => chance.is(0.5))) await withdrawCommand(pool, id);
       for (const [eventId, some] of Map.groupBy(commands, (command) => command.eventId)) {
         history.heard(eventId, await worker.apply(eventId, some));
         if (!chance.is(0.2)) continue;

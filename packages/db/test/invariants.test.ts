@@ -63,6 +63,7 @@ const MADE =
   "every reservation was made by one command that succeeded, as it answered, and every such command made one";
 const JOINED =
   "every waitlist entry was made by one command that succeeded, as it answered, and every such command made one";
+const WITHDRAWN = "a command that was withdrawn made nothing";
 const KEY = "a user's key belongs to one command";
 const SPAN = "an event begins with its first slot and ends with its last";
 const LANE = "every event has a lane";
@@ -87,6 +88,8 @@ const HALS = "event_id = $1 AND origin = 'waitlist' AND status = 'purchased'";
 const CYDS = "event_id = $1 AND origin = 'waitlist' AND status = 'held'";
 const PROMISED = `INSERT INTO accepted_commands (command_id, event_id, type, submitted_at, accepted_at, command)
   SELECT 'cmd_' || substr($1, 5), $1, 'reserve', now() - interval '3 minutes', now() - interval '3 minutes', '{}'`;
+const WITHDRAW = `UPDATE outcomes SET status = 'withdrawn', seq = NULL, outcome = '{"status":"withdrawn"}'
+  WHERE event_id = $1`;
 const LATER_OUTCOME = (fields: string) => `WITH lane AS (
     UPDATE event_lanes SET next_seq = next_seq + 1 WHERE event_id = $1 RETURNING next_seq
   ) INSERT INTO outcomes
@@ -307,6 +310,16 @@ describe("the tables' own guards are down: one planted fault is found, and nothi
       WHERE event_id = $1 AND type = 'reserve' AND outcome #>> '{entry,seq}' = '${ENTRY.fay}'`,
       [MADE, JOINED],
     ],
+    [
+      "a withdrawn command that reserved all the same",
+      `${WITHDRAW} AND type = 'reserve' AND outcome #>> '{reservation,quantity}' = '4'`,
+      [NUMBERED, MADE, WITHDRAWN],
+    ],
+    [
+      "a withdrawn command that joined all the same",
+      `${WITHDRAW} AND type = 'join-waitlist' AND outcome #>> '{entry,seq}' = '${ENTRY.dan}'`,
+      [NUMBERED, JOINED, WITHDRAWN],
+    ],
     ["a key used twice", LATER_OUTCOME("{}"), [KEY]],
     [
       "an event that ends too late",
@@ -414,6 +427,15 @@ describe("what looks like a fault and is none", () => {
       ],
     ],
     ["a promise of an event that is paused", [PROMISED, PAUSED]],
+    [
+      "commands that were withdrawn, and ended before those that were accepted earlier",
+      [
+        `INSERT INTO outcomes (command_id, event_id, type, user_id, status, outcome, submitted_at, finished_at)
+        SELECT 'withdrawn ' || command_id, $1, type, user_id, 'withdrawn', '{"status":"withdrawn"}', submitted_at,
+          finished_at - interval '1 hour'
+        FROM outcomes WHERE event_id = $1`,
+      ],
+    ],
     [
       "a late look at the waitlist of an event that is paused",
       [`UPDATE slots SET promote_at = now() - interval '1 hour' WHERE ${EARLY_SLOT}`, PAUSED],

@@ -15,16 +15,17 @@ const succeeded = (types: string, made: "reservation" | "entry"): string => `
       WHERE type <> 'reserve' OR (entry IS NOT NULL) = ${made === "entry"}`;
 
 export const COMMANDS = {
+  // Those that were withdrawn never had a turn: they have no number, and no place in the order.
   "outcomes of an event are numbered from 1 without gap": `
     SELECT event_id, NULL AS slot_id, format('number %s comes after %s', seq, before) AS difference
     FROM (
       SELECT event_id, seq, lag(seq, 1, 0::bigint) OVER (PARTITION BY event_id ORDER BY seq) AS before
-      FROM outcomes WHERE ${ofEvents("event_id")}
+      FROM outcomes WHERE seq IS NOT NULL AND ${ofEvents("event_id")}
     ) o WHERE seq <> before + 1
     UNION ALL
     SELECT l.event_id, NULL, format('the last has number %s, the next is to have %s', coalesce(o.seq, 0), l.next_seq)
     FROM event_lanes l LEFT JOIN LATERAL (
-      SELECT seq FROM outcomes WHERE event_id = l.event_id ORDER BY seq DESC LIMIT 1
+      SELECT seq FROM outcomes WHERE event_id = l.event_id AND seq IS NOT NULL ORDER BY seq DESC LIMIT 1
     ) o ON true
     WHERE l.next_seq <> coalesce(o.seq, 0) + 1 AND ${ofEvents("l.event_id")}`,
   "commands of an event ended in the order of their numbers": `
@@ -32,7 +33,7 @@ export const COMMANDS = {
       AS difference
     FROM (
       SELECT event_id, seq, finished_at, lag(finished_at) OVER (PARTITION BY event_id ORDER BY seq) AS before
-      FROM outcomes WHERE ${ofEvents("event_id")}
+      FROM outcomes WHERE seq IS NOT NULL AND ${ofEvents("event_id")}
     ) o WHERE finished_at < before`,
   "an outcome's status is as it is worded": `
     SELECT event_id, NULL AS slot_id, format('%s is %s, its outcome says %s', command_id, status, outcome ->> 'status')
@@ -69,6 +70,13 @@ export const COMMANDS = {
     WHERE w.id IS NULL OR o.command_id IS NULL
       OR (w.id, w.event_id, w.slot_id, w.user_id, w.quantity::text, w.seq::text)
         IS DISTINCT FROM (o.id, o.event_id, o.slot_id, o.user_id, o.quantity, o.seq)`,
+  "a command that was withdrawn made nothing": `
+    SELECT o.event_id, made.slot_id, format('%s was withdrawn, and made %s', o.command_id, made.id) AS difference
+    FROM outcomes o CROSS JOIN LATERAL (
+      SELECT id, slot_id FROM reservations WHERE id = 'rsv_' || substr(o.command_id, 5)
+      UNION ALL SELECT id, slot_id FROM waitlist_entries WHERE id = 'wle_' || substr(o.command_id, 5)
+    ) made
+    WHERE o.status = 'withdrawn' AND ${ofEvents("o.event_id")}`,
   "a user's key belongs to one command": `
     SELECT min(event_id) AS event_id, NULL AS slot_id, format('%s: %s', user_id, idempotency_key) AS difference
     FROM (

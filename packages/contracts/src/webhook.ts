@@ -13,7 +13,7 @@ import {
 import { z } from "zod";
 import { isoTime, isoTimeOrNull, TimeIn, TimeOut } from "./fields.ts";
 import { listOf } from "./list.ts";
-import { WEBHOOK_TYPES, type WebhookMessageType, type WebhookType } from "./webhook-message.ts";
+import { WEBHOOK_TYPES, type WebhookType } from "./webhook-message.ts";
 
 /** Characters of an endpoint's URL and of its description. */
 export const WEBHOOK_URL_LENGTH_MAX = 2_048;
@@ -141,7 +141,7 @@ export interface DeliveryFacts {
   readonly id: DeliveryId;
   readonly endpointId: WebhookEndpointId;
   readonly messageId: WebhookMessageId;
-  readonly type: WebhookMessageType;
+  readonly type: string;
   readonly status: DeliveryStatus;
   /** Times in milliseconds since 1970. */
   readonly attempts: readonly {

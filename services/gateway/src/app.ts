@@ -32,6 +32,7 @@ import { organizingEndpoints } from "./routes/organizing.ts";
 import { reservationEndpoints } from "./routes/reservations.ts";
 import { userEndpoints } from "./routes/users.ts";
 import { waitlistEndpoints } from "./routes/waitlist.ts";
+import { webhookEndpoints } from "./routes/webhooks.ts";
 import type { Standing } from "./standing.ts";
 
 /** Milliseconds for a request's headers, and for the whole request. */
@@ -71,6 +72,7 @@ export const endpointsOf = (deps: GatewayDeps): Endpoint[] => [
   ...reservationEndpoints(deps),
   ...waitlistEndpoints(deps),
   ...commandEndpoints(deps),
+  ...webhookEndpoints(deps),
   ...healthEndpoints(deps),
 ];
 

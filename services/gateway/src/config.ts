@@ -1,5 +1,6 @@
 // What the gateway may be told by its environment.
 import { StoresConfig } from "@holdfast/runtime";
+import { WEBHOOK_SETTINGS } from "@holdfast/webhooks";
 import { z } from "zod";
 
 /** HS256 takes a key of at least its own length: 32 bytes. */
@@ -18,6 +19,7 @@ export const GatewayConfig = StoresConfig.extend({
     .regex(/^[0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*$/, "must be addresses or networks separated by commas")
     .transform((text) => text.split(","))
     .optional(),
+  ...WEBHOOK_SETTINGS,
 })
   .refine((config) => config.RATE_LIMITS === "on" || config.HOLDFAST_MODE === "local", {
     error: "may be off only with HOLDFAST_MODE=local",

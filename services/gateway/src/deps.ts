@@ -1,13 +1,29 @@
 // What the routes are given. Nothing in this service reaches for anything else.
-import type { EpochMs, EventId, UserRole } from "@holdfast/domain";
+import type { EpochMs, EventId, UserRole, WebhookEndpointId } from "@holdfast/domain";
+import type { Seal } from "@holdfast/runtime/sealed";
+import type { AllowedHosts, Resolve } from "@holdfast/webhooks";
 import type pg from "pg";
 import type { Identity } from "./identity.ts";
 import type { LongPolls } from "./long-polls.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Origins } from "./origins.ts";
+import type { Places } from "./places.ts";
 import type { SignIn } from "./sign-in.ts";
 import type { Standing } from "./standing.ts";
 import type { Commands } from "./submit.ts";
+import type { DeliveryEnds } from "./webhook-ends.ts";
+
+export interface WebhookDeps {
+  /** Of endpoints' secrets. */
+  readonly seal: Seal;
+  readonly allowedHosts: AllowedHosts;
+  /** Where a name leads. */
+  readonly resolve: Resolve;
+  /** Asks for a turn of the endpoint: something is to be delivered. */
+  readonly signal: (id: WebhookEndpointId, how: { troubled: boolean }) => Promise<void>;
+  readonly ends: Pick<DeliveryEnds, "until">;
+  readonly places: Pick<Places, "enter">;
+}
 
 export interface GatewayDeps {
   readonly pool: pg.Pool;
@@ -22,6 +38,7 @@ export interface GatewayDeps {
   readonly roleNow: (identity: Identity) => Promise<UserRole | null>;
   /** Asks for a drain of the event: somebody let it go on. */
   readonly activate: (id: EventId) => Promise<void>;
+  readonly webhooks: WebhookDeps;
   /** What was changed about users counts here at once. */
   readonly standing: Pick<Standing, "userChanged">;
   /** Can the stores be reached? */

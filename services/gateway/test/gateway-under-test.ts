@@ -8,8 +8,8 @@ import { findUser, insertUser } from "@holdfast/db";
 import type { CommandId, EpochMs, EventId, UserId, UserRole, WebhookEndpointId } from "@holdfast/domain";
 import { openDashboardQueues, openRedis } from "@holdfast/event-queue";
 import { createLogger, newId } from "@holdfast/runtime";
-import { readAllowedHosts, sealOfSecrets } from "@holdfast/webhooks";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
+import { readAllowedHosts, sealOfSecrets } from "@holdfast/webhooks";
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import { buildApp } from "../src/app.ts";
@@ -30,8 +30,11 @@ import type {
   Submitted,
   Withdrawal,
 } from "../src/submit.ts";
+import { DeliveryEnds } from "../src/webhook-ends.ts";
 
 export const JWT_SECRET = "a secret of tests, long enough for HS256 to be content";
+/** Of a name server that is everybody's: nobody connects to it here. */
+const PUBLIC_ADDRESS = "1.1.1.1";
 export const WEBHOOK_ENCRYPTION_KEY = "a key of tests, long enough to seal what it seals";
 
 type CommandPlace = Pick<CommandRecord, "submittedAt" | "id">;
@@ -111,6 +114,13 @@ export interface GatewayUnderTest {
   readonly stopping: AbortController;
   /** Events for which a drain was asked. */
   readonly activated: readonly EventId[];
+  /** Endpoints for which a turn was asked, and who serves them: nobody, unless a test does. */
+  readonly courier: {
+    readonly asked: { readonly id: WebhookEndpointId; readonly troubled: boolean }[];
+    serve: (id: WebhookEndpointId) => Promise<void>;
+  };
+  /** Where names lead that do not lead to a public address. */
+  readonly names: Map<string, readonly string[]>;
   /** How often the queues were looked at for the dashboard. */
   looks(): number;
   person(role?: UserRole): Promise<Person>;
@@ -139,6 +149,7 @@ export interface Answer {
 }
 
 export interface TestSettings {
+  readonly allowedHosts?: string;
   readonly limits?: boolean;
   readonly trustProxy?: readonly string[];
   readonly secureCookies?: boolean;
@@ -171,6 +182,8 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     monotonicMs: () => (clock += 60_000), // every look is a new one
   });
   const activated: EventId[] = [];
+  const courier: GatewayUnderTest["courier"] = { asked: [], serve: async () => undefined };
+  const names: GatewayUnderTest["names"] = new Map();
   let looks = 0;
   const look = () => {
     looks += 1;
@@ -195,6 +208,17 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
       const user = await findUser(pool, userId);
       return user === null || user.disabled ? null : user.role;
     },
+    webhooks: {
+      seal: sealOfSecrets(WEBHOOK_ENCRYPTION_KEY),
+      allowedHosts: readAllowedHosts(settings.allowedHosts ?? "") ?? [],
+      resolve: async (name) => names.get(name) ?? [PUBLIC_ADDRESS],
+      async signal(id, { troubled }) {
+        courier.asked.push({ id, troubled });
+        await courier.serve(id);
+      },
+      ends: new DeliveryEnds(pool, () => undefined),
+      places: new Places({ perUser: 5, inAll: 500 }),
+    },
     activate: async (eventId) => void activated.push(eventId),
     storesAnswer: settings.storesAnswer ?? (async () => true),
   });
@@ -211,6 +235,8 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     log: lines,
     stopping,
     activated,
+    courier,
+    names,
     looks: () => looks,
     async person(role = "user") {
       const id = newId("user");

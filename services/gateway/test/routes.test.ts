@@ -45,6 +45,7 @@ POST   /v1/auth/register                                      anyone
 GET    /v1/commands                                           user
 GET    /v1/commands/:id                                       user
 DELETE /v1/commands/:id                                       user
+POST   /v1/deliveries/:id/redeliver                           user
 GET    /v1/events                                             anyone
 POST   /v1/events                                             organizer
 GET    /v1/events/:id                                         anyone
@@ -73,6 +74,16 @@ PATCH  /v1/users/:id                                          admin
 GET    /v1/waitlist                                           user
 GET    /v1/waitlist/:id                                       user
 DELETE /v1/waitlist/:id                                       user
+GET    /v1/webhooks                                           user
+POST   /v1/webhooks                                           user
+GET    /v1/webhooks/:id                                       user
+PATCH  /v1/webhooks/:id                                       user
+DELETE /v1/webhooks/:id                                       user
+GET    /v1/webhooks/:id/deliveries                            user
+POST   /v1/webhooks/:id/replay                                user
+POST   /v1/webhooks/:id/rotate-secret                         user
+POST   /v1/webhooks/:id/test                                  user
+POST   /v1/webhooks/:id/verify                                user
 `;
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

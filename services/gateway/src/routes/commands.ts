@@ -11,11 +11,11 @@ import {
   TIME_MIN,
 } from "@holdfast/contracts";
 import { CommandId } from "@holdfast/domain";
-import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { isUnchanged } from "../conditional.ts";
 import type { GatewayDeps } from "../deps.ts";
 import { type Endpoint, endpoint } from "../endpoint.ts";
+import { hungUp } from "../hung-up.ts";
 import { pageOf, readCursor } from "../pages.ts";
 import { POLL_WAIT_SECONDS_MAX, readPreference } from "../prefer.ts";
 import { later, notFound, Refused } from "../refused.ts";
@@ -52,7 +52,7 @@ export function commandEndpoints({ commands, longPolls, roleNow, stopping }: Gat
         if (record.status === "queued" && (preference.waitSeconds ?? 0) > 0) {
           const leave = longPolls.enter(identity.userId);
           if (leave === null) throw later("rate-limited", retryAfterSeconds(null));
-          const signal = AbortSignal.any([stopping, goneSignal(reply)]);
+          const signal = AbortSignal.any([stopping, hungUp(reply)]);
           try {
             record = (await commands.watch(record, (preference.waitSeconds ?? 0) * 1000, signal)) ?? record;
           } finally {
@@ -121,10 +121,3 @@ export function commandEndpoints({ commands, longPolls, roleNow, stopping }: Gat
 
 /** Weak: the problem inside names the request in which it is told. */
 const tagOf = ({ status, position }: CommandRecord): string => `W/"${status}.${position ?? 0}"`;
-
-/** Aborts when the client hangs up before it has its answer. */
-function goneSignal(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once("close", () => gone.abort());
-  return gone.signal;
-}

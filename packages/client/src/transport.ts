@@ -98,7 +98,7 @@ async function named(request: Request, fetch: Fetch): Promise<Response> {
   }
 }
 
-/** The body of an answer, read to its end. Undefined when it has none. */
+/** The body of an answer, read to its end. Undefined when it has none, or is an error that says nothing in JSON. */
 export async function readBody(response: Response): Promise<unknown> {
   let text: string;
   try {
@@ -110,6 +110,7 @@ export async function readBody(response: Response): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch {
+    if (!response.ok) return undefined;
     throw new UnexpectedAnswer(response.status, "what came is not JSON");
   }
 }

@@ -258,3 +258,45 @@ test("while an event is halted nothing is applied; then everything is, in its or
   const [one, two] = ended.map(({ explanation }) => explanation?.place ?? 0);
   expect(one).toBeLessThan(two ?? 0);
 });
+
+test("N6: a command that is withdrawn while its event is halted never takes effect, and its repeat is told so", async () => {
+  const [organizer, ann, bob] = [await person("organizer"), await person(), await person()];
+  const event = await newEvent(organizer);
+  const path = `/v1/events/${event.id}`;
+  await ask(organizer, "POST", `${path}/pause`);
+  const order = { "idempotency-key": newId("command"), prefer: "respond-async" };
+  const sent = await ask(ann, "POST", `${path}/reserve`, {}, order);
+  const behind = await ask(bob, "POST", `${path}/reserve`, {}, { prefer: "respond-async" });
+  expect([sent.status, behind.status]).toEqual([202, 202]);
+  const command = `/v1/commands/${sent.body.id}`;
+  expect((await ask(bob, "DELETE", command)).status).toBe(404);
+  const withdrawn = await ask(ann, "DELETE", command);
+  expect([withdrawn.status, Command.parse(withdrawn.body)]).toMatchObject([
+    200,
+    { id: sent.body.id, status: "withdrawn", submittedAt: sent.body.submittedAt, position: null },
+  ]);
+
+  await ask(organizer, "POST", `${path}/resume`);
+  const followed = await ask(bob, "GET", `/v1/commands/${behind.body.id}`);
+  expect(Command.parse(followed.body)).toMatchObject({
+    status: "succeeded",
+    explanation: { rule: "held", seen: { available: 1 } },
+  });
+  expect((await ask(ann, "GET", "/v1/reservations")).body.data).toEqual([]);
+  expect((await ask(ann, "GET", "/v1/commands?status=withdrawn")).body.data).toEqual([withdrawn.body]);
+  for (const prefer of ["wait=10", "respond-async"]) {
+    const repeat = await ask(ann, "POST", `${path}/reserve`, {}, { ...order, prefer });
+    expect([repeat.status, repeat.headers.get("idempotent-replayed"), repeat.body]).toMatchObject([
+      409,
+      "true",
+      { code: "already-finished", command: withdrawn.body },
+    ]);
+  }
+  const other = await ask(ann, "POST", `${path}/reserve`, { quantity: 2 }, { ...order, prefer: "wait=10" });
+  expect([other.status, other.body.code]).toEqual([422, "idempotency-key-reused"]);
+  const late = await ask(bob, "DELETE", `/v1/commands/${behind.body.id}`);
+  expect([late.status, late.body]).toMatchObject([
+    409,
+    { code: "already-finished", command: { id: behind.body.id, status: "succeeded" } },
+  ]);
+});

@@ -10,7 +10,9 @@ export const Limit = z
   .regex(/^[1-9]\d{0,2}$/, `must be a whole number from 1 to ${PAGE_SIZE_MAX}`)
   .transform(Number)
   .refine((limit) => limit <= PAGE_SIZE_MAX, { error: `must be a whole number from 1 to ${PAGE_SIZE_MAX}` })
-  .default(PAGE_SIZE_DEFAULT);
+  .default(PAGE_SIZE_DEFAULT)
+  // What is written in a query is text; what is meant is a number.
+  .meta({ type: "integer", minimum: 1, maximum: PAGE_SIZE_MAX });
 
 export const Cursor = z.string().min(1).max(CURSOR_LENGTH_MAX);
 

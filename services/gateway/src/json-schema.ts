@@ -12,6 +12,7 @@ export function jsonSchemaOf(schema: z.ZodType, io: "input" | "output"): JsonSch
     override: ({ jsonSchema }) => {
       if (jsonSchema.format === "date-time") delete jsonSchema.pattern; // says the same, at length
       if (jsonSchema.format === "email") delete jsonSchema.pattern;
+      if (jsonSchema.type === "integer") delete jsonSchema.pattern; // a number in a query, which is text
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       nullable(jsonSchema);

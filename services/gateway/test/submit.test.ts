@@ -2,7 +2,14 @@
 // real; the way into the queue is played, so that each of its endings can be had at will.
 import { acceptCommands, findCommands } from "@holdfast/db";
 import type { Command, CommandId, Outcome, Reservation } from "@holdfast/domain";
-import { type Enqueued, eventKeys, type Producer, type Replies, type Reply } from "@holdfast/event-queue";
+import {
+  type Enqueued,
+  eventKeys,
+  type Producer,
+  progressChannel,
+  type Replies,
+  type Reply,
+} from "@holdfast/event-queue";
 import {
   createEvent,
   createUsers,
@@ -439,6 +446,20 @@ test("N6: a promised command is withdrawn, once; its repeat is told so, from the
   await Promise.resolve();
   reply(command.id, withdrawn, true);
   expect(await waiting).toEqual(told);
+});
+
+test("who watches a command hears that it was withdrawn, and nothing is said when it was not", async () => {
+  const { commands } = play(enqueued);
+  const [early, ended, late] = [ask(), ask(), ask()];
+  for (const command of [early, ended, late]) await commands.submit(soon(command, { respondAsync: true }));
+  await writeOutcome(ended, soldOut);
+  const listener = redis.redis.duplicate();
+  const heard: string[] = [];
+  listener.on("message", (_, text: string) => void heard.push(...JSON.parse(text)));
+  await listener.subscribe(progressChannel(redis.prefix, eventId));
+  for (const { id } of [early, ended, late]) await commands.withdraw(id);
+  await expect.poll(() => heard).toEqual([early.id, late.id]);
+  listener.disconnect();
 });
 
 test("a command that ended first is not withdrawn, and neither is one that the system asked itself", async () => {

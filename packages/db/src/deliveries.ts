@@ -51,6 +51,8 @@ export interface DueDelivery {
   readonly id: DeliveryId;
   /** Made before, since it was last asked for. */
   readonly tries: number;
+  /** It was never tried, not even before it was asked for anew. */
+  readonly untried: boolean;
   readonly createdAt: EpochMs;
   readonly messageId: WebhookMessageId;
   readonly messageCreatedAt: EpochMs;
@@ -72,7 +74,7 @@ export async function dueDeliveries(
 ): Promise<DueDelivery[]> {
   const { rows } = await tx.query<DueDelivery>({
     name: "due-deliveries",
-    text: `SELECT d.id, d.tries, ${ms("d.created_at")} AS "createdAt", m.id AS "messageId",
+    text: `SELECT d.id, d.tries, d.attempts = '[]' AS untried, ${ms("d.created_at")} AS "createdAt", m.id AS "messageId",
       ${ms("m.created_at")} AS "messageCreatedAt", m.event_id AS "eventId", m.sequence::float8 AS sequence, m.notice
     FROM webhook_deliveries d
     CROSS JOIN LATERAL (SELECT * FROM webhook_messages WHERE id = d.message_id OFFSET 0) m
@@ -151,18 +153,27 @@ export async function noteWorking(tx: Queryable, endpointId: WebhookEndpointId):
   );
 }
 
-/** It has answered as it should; unless its URL is another one by now. True when it is active. */
+/** It has proved itself, unless its URL is another one by now. What waited for it, up to `limit`, is due at once. */
 export async function activateEndpoint(
   tx: Queryable,
   endpointId: WebhookEndpointId,
-  url: string,
-): Promise<boolean> {
+  { url, limit }: { url: string; limit: number },
+): Promise<void> {
   const { rowCount } = await tx.query(
     `UPDATE webhook_endpoints SET status = 'active', disabled_reason = NULL, failing_since = NULL
     WHERE id = $1 AND url = $2`,
     [endpointId, url],
   );
-  return rowCount === 1;
+  if (rowCount === 0) return;
+  await tx.query(
+    `UPDATE webhook_deliveries SET next_attempt_at = statement_timestamp()
+    WHERE status = 'pending' AND id = ANY (ARRAY(
+      SELECT id FROM webhook_deliveries
+      WHERE endpoint_id = $1 AND status = 'pending' AND next_attempt_at > statement_timestamp()
+      ORDER BY next_attempt_at LIMIT $2
+    ))`,
+    [endpointId, limit],
+  );
 }
 
 /** False when it was not active, or has another URL by now. */

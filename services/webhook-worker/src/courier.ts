@@ -1,0 +1,199 @@
+// One endpoint's turn: claims what is due, sends a few at a time, and lets the endpoint go so that others have theirs. A
+// turn that takes long goes on aside: it keeps the endpoint, and gives its slot up.
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type DeliveryEndpoint,
+  type DueDelivery,
+  deliveryEndpoint,
+  dueDeliveries,
+  giveUpDeliveries,
+  hasDueDeliveries,
+  putOffDeliveries,
+} from "@holdfast/db";
+import type { DeliveryId, WebhookEndpointId } from "@holdfast/domain";
+import type { DeliveryLease, DeliveryLeases } from "@holdfast/event-queue";
+import { type Logger, tellTrouble } from "@holdfast/runtime";
+import type { Seal } from "@holdfast/runtime/sealed";
+import type { WebhookMetrics } from "./metrics.ts";
+import { createRecorder, type Recorder, type RecorderDeps } from "./record.ts";
+import { type SendDeps, sendOne } from "./send.ts";
+import { createSlowness } from "./slowness.ts";
+
+/** Attempts of one endpoint at once; of one that is slow; of one whose last attempt failed. */
+const IN_FLIGHT_MAX = 8;
+const IN_FLIGHT_SLOW_MAX = 4;
+const IN_FLIGHT_FAILING_MAX = 1;
+/** Milliseconds for which a turn takes more on. */
+const TURN_MS = 1_000;
+/** Milliseconds after which a turn gives its slot up, and an attempt shows that its endpoint is slow. */
+export const SLOW_MS = 2_000;
+/** Turns of one process that go on aside. With more, they keep their slots. */
+const ASIDE_MAX = 512;
+/** Deliveries claimed at once, for each that may be in flight. */
+const CLAIMED_AHEAD = 4;
+/** Deliveries given up, or put off, at once. */
+const SETTLED_MAX = 500;
+/** Milliseconds that deliveries wait which cannot be sent now: until their endpoint is verified, or its secret is read. */
+export const PUT_OFF_MS = 300_000;
+
+export interface CourierDeps
+  extends Omit<SendDeps, "secrets" | "metrics" | "log">,
+    Omit<RecorderDeps, "metrics" | "log"> {
+  readonly metrics: WebhookMetrics;
+  readonly log: Logger;
+  readonly leases: Pick<DeliveryLeases, "take">;
+  readonly seal: Pick<Seal, "open">;
+  /** Instead of `SLOW_MS` and `ASIDE_MAX`. */
+  readonly slowMs?: number;
+  readonly asideMax?: number;
+}
+
+export interface Courier {
+  /** A turn, as the given queue asks for it. Resolves when the slot is free again. */
+  serve(endpointId: WebhookEndpointId, turn: { troubled: boolean }): Promise<void>;
+  /** Resolves when no turn goes on aside. */
+  idle(): Promise<void>;
+}
+
+interface Turn {
+  readonly endpointId: WebhookEndpointId;
+  readonly lease: DeliveryLease;
+  readonly recorder: Recorder;
+  /** Something was done, so that more may be due. */
+  worked: boolean;
+}
+
+export function createCourier(deps: CourierDeps): Courier {
+  const { pool, leases, deliveries, seal, metrics, stopping, monotonicMs, log } = deps;
+  const { slowMs = SLOW_MS, asideMax = ASIDE_MAX } = deps;
+  const slowness = createSlowness(monotonicMs);
+  const aside = new Set<Promise<void>>();
+  const onTrouble = tellTrouble(log, "deliveries are in trouble");
+
+  async function serve(endpointId: WebhookEndpointId, { troubled }: { troubled: boolean }): Promise<void> {
+    const endpoint = await deliveryEndpoint(pool, endpointId);
+    const failing = endpoint !== null && endpoint.failingSince !== null;
+    if (!troubled && (failing || slowness.has(endpointId))) {
+      await deliveries.signal(endpointId, { troubled: true });
+      return;
+    }
+    const lease = await leases.take(endpointId);
+    if (lease === null) return; // whoever has it looks again after letting it go
+    const turn: Turn = {
+      endpointId,
+      lease,
+      recorder: createRecorder(endpointId, endpoint, deps),
+      worked: false,
+    };
+    const ended = take(turn, endpoint).finally(() => letGo(turn));
+    if (await endsWithin(ended, slowMs)) return;
+    slowness.note(endpointId);
+    if (aside.size >= asideMax) return ended;
+    const going = ended.catch(onTrouble).finally(() => aside.delete(going));
+    aside.add(going);
+  }
+
+  async function take(turn: Turn, endpoint: DeliveryEndpoint | null): Promise<void> {
+    if (endpoint === null || endpoint.ownerDisabled) return giveUp(turn, { keepVerification: false });
+    switch (endpoint.status) {
+      case "active":
+        return sendDue(turn, endpoint, { verificationOnly: false });
+      case "unverified":
+        await putOff(turn);
+        return sendDue(turn, endpoint, { verificationOnly: true });
+      case "disabled":
+        await giveUp(turn, { keepVerification: true });
+        return sendDue(turn, endpoint, { verificationOnly: true });
+    }
+  }
+
+  async function sendDue(
+    turn: Turn,
+    endpoint: DeliveryEndpoint,
+    { verificationOnly }: { verificationOnly: boolean },
+  ): Promise<void> {
+    const { endpointId, lease, recorder } = turn;
+    const secrets = secretsOf(endpoint);
+    if (secrets === null) {
+      onTrouble(new Error("a secret cannot be read: WEBHOOK_ENCRYPTION_KEY is not what it was sealed with"));
+      return putOff(turn);
+    }
+    const until = monotonicMs() + TURN_MS;
+    const most = inFlightMax(endpoint, slowness.has(endpointId));
+    const inHand = new Map<DeliveryId, Promise<void>>();
+    let claimed: DueDelivery[] = [];
+    const goesOn = (): boolean =>
+      !stopping.aborted && !lease.lost && !recorder.turned && monotonicMs() < until;
+
+    while (goesOn()) {
+      if (inHand.size >= most) {
+        await Promise.race(inHand.values());
+        continue;
+      }
+      if (claimed.length === 0) {
+        const claim = { inHand: [...inHand.keys()], verificationOnly, limit: most * CLAIMED_AHEAD };
+        claimed = await dueDeliveries(pool, endpointId, claim);
+      }
+      const next = claimed.shift();
+      if (next === undefined) break;
+      turn.worked = true;
+      const sending = send(next).finally(() => inHand.delete(next.id));
+      inHand.set(next.id, sending);
+    }
+    await Promise.all(inHand.values());
+    if (recorder.disabled) await giveUp(turn, { keepVerification: true });
+
+    async function send(delivery: DueDelivery): Promise<void> {
+      const sent = await sendOne(delivery, { ...deps, url: endpoint.url, secrets: secrets ?? [] });
+      if (sent === null) return;
+      if (sent.attempt.durationMs >= slowMs) slowness.note(endpointId);
+      else slowness.forget(endpointId);
+      await recorder.record(sent);
+    }
+  }
+
+  async function giveUp({ endpointId, ...turn }: Turn, how: { keepVerification: boolean }): Promise<void> {
+    let count = SETTLED_MAX;
+    while (count === SETTLED_MAX && !stopping.aborted && !turn.lease.lost) {
+      count = await giveUpDeliveries(pool, endpointId, { ...how, limit: SETTLED_MAX });
+      metrics.gaveUp(count);
+    }
+  }
+
+  async function putOff(turn: Turn): Promise<void> {
+    const count = await putOffDeliveries(pool, turn.endpointId, { waitMs: PUT_OFF_MS, limit: SETTLED_MAX });
+    turn.worked ||= count > 0;
+  }
+
+  /** The two secrets with which the endpoint's messages are signed, or its one. Null when one cannot be read. */
+  function secretsOf({ secret, previousSecret }: DeliveryEndpoint): string[] | null {
+    const sealed = previousSecret === null ? [secret] : [secret, previousSecret];
+    const opened = sealed.map((one) => seal.open(one));
+    return opened.every((one) => one !== null) ? opened : null;
+  }
+
+  /** First lets go, then looks: who was refused the endpoint meanwhile had written before, and is seen. */
+  async function letGo({ endpointId, lease, recorder, worked }: Turn): Promise<void> {
+    await lease.release().catch(onTrouble); // ends by itself
+    if (!worked || !(await hasDueDeliveries(pool, endpointId))) return;
+    await deliveries.signal(endpointId, { troubled: recorder.failing || slowness.has(endpointId) });
+  }
+
+  return {
+    serve,
+    async idle() {
+      while (aside.size > 0) await Promise.all(aside);
+    },
+  };
+}
+
+function inFlightMax({ failingSince }: DeliveryEndpoint, slow: boolean): number {
+  if (failingSince !== null) return IN_FLIGHT_FAILING_MAX;
+  return slow ? IN_FLIGHT_SLOW_MAX : IN_FLIGHT_MAX;
+}
+
+async function endsWithin(ending: Promise<void>, ms: number): Promise<boolean> {
+  const over = new AbortController();
+  const late = sleep(ms, false, { signal: over.signal }).catch(() => false);
+  return Promise.race([ending.then(() => true), late]).finally(() => over.abort());
+}

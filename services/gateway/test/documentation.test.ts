@@ -1,6 +1,6 @@
 // What people and tools read: the OpenAPI document, the reference, the problems.
 import { readFile } from "node:fs/promises";
-import { PROBLEM_CODES, PROBLEMS } from "@holdfast/contracts";
+import { PROBLEM_CODES, PROBLEMS, WEBHOOK_TYPES, WebhookMessage } from "@holdfast/contracts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GatewayUnderTest, openGateway } from "./gateway-under-test.ts";
 
@@ -29,11 +29,28 @@ describe("the OpenAPI document", () => {
   test("has an operation id and answers for every operation, and no id twice", async () => {
     const { body } = await gateway.ask({ url: "/openapi.json" });
     // biome-ignore lint/suspicious/noExplicitAny: a parsed document
-    const operations: any[] = Object.values(body.paths).flatMap((path) => Object.values(path as object));
+    const operations: any[] = [body.paths, body.webhooks]
+      .flatMap((paths) => Object.values(paths))
+      .flatMap((path) => Object.values(path as object));
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
     for (const { responses } of operations)
       expect(Object.keys(responses).some((status) => /^2/.test(status))).toBe(true);
   });
+});
+
+test("the OpenAPI document has every message that endpoints are sent, with its schema", async () => {
+  const { body } = await gateway.ask({ url: "/openapi.json" });
+  const types = WebhookMessage.options.flatMap(({ shape: { type } }) =>
+    "options" in type ? type.options : [...type.values],
+  );
+  expect(Object.keys(body.webhooks).sort()).toEqual(types.toSorted());
+  expect(types).toEqual(expect.arrayContaining([...WEBHOOK_TYPES]));
+  for (const type of types) {
+    const { $ref } = body.webhooks[type].post.requestBody.content["application/json"].schema;
+    const { properties } = body.components.schemas[$ref.split("/").at(-1)];
+    expect(properties.type.const ?? properties.type.enum).toContain(type);
+    expect(Object.keys(properties).sort()).toEqual(["apiVersion", "data", "id", "timestamp", "type"]);
+  }
 });
 
 describe("the pages", () => {

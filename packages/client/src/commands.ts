@@ -70,6 +70,7 @@ export async function runCommand(
 
   let known = answer.body as Command;
   options.onProgress?.(known);
+  if (clock.now() >= deadline) throw new StillQueued(known, key);
   const waiting = untilDeadline(clock, deadline, options.signal);
   try {
     for await (const command of followCommand(transport, known.id, waiting.signal)) {
@@ -174,8 +175,7 @@ interface Waiting {
 function untilDeadline(clock: Clock, deadline: number, signal: AbortSignal | undefined): Waiting {
   const over = new AbortController();
   const ended = new AbortController();
-  const leftMs = deadline - clock.now();
-  clock.pause(Math.max(0, leftMs), ended.signal).then(
+  clock.pause(deadline - clock.now(), ended.signal).then(
     () => over.abort(),
     () => {}, // it ended before
   );

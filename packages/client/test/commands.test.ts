@@ -306,7 +306,7 @@ describe("a wait that is over", () => {
   });
 
   test("of nought is for who wants to know that the command is accepted", async () => {
-    const { holdfast, server } = play(() => [lost, accepted, hang]);
+    const { holdfast, server } = play(() => [lost, accepted]);
     const error = await rejectionOf(holdfast.reserve(EVENT_ID, {}, { wait: 0 }));
     expect(error).toMatchObject({ name: "StillQueued", command: queued(9) });
     expect(server.asked[1]?.headers).toMatchObject({ prefer: "respond-async" });

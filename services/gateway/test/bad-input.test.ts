@@ -3,6 +3,7 @@
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { newId } from "@holdfast/runtime";
+import { createEndpoint } from "@holdfast/testkit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   type Answer,
@@ -18,6 +19,7 @@ let organizer: Person;
 let admin: Person;
 let eventId: string;
 let slotId: string;
+let webhookId: string;
 let port: number;
 let before: unknown;
 
@@ -34,6 +36,7 @@ beforeAll(async () => {
   });
   eventId = body.id;
   slotId = body.slots[0].id;
+  webhookId = await createEndpoint(gateway.database.pool, admin.id);
   port = Number(new URL(gateway.url).port);
 });
 afterAll(() => gateway.close());
@@ -51,12 +54,15 @@ async function everything(): Promise<unknown> {
     "waitlist_entries",
     "waitlist_stretches",
     "outcomes",
+    "webhook_endpoints",
+    "webhook_messages",
+    "webhook_deliveries",
   ];
   const contents = tables.map(
     (table) => `(SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM ${table} t)`,
   );
   const { rows } = await gateway.database.pool.query(`SELECT ARRAY[${contents.join(", ")}]`);
-  return [rows, gateway.commands.submitted.length];
+  return [rows, gateway.commands.submitted.length, gateway.courier.asked.length];
 }
 beforeEach(async () => {
   before = await everything();
@@ -98,7 +104,12 @@ const patch = (url: string, payload: unknown, headers: Record<string, string> = 
     ...(payload === undefined ? {} : { payload }),
   });
 /** Every path that takes a change. */
-const changes = () => [`/v1/events/${eventId}`, `/v1/slots/${slotId}`, `/v1/users/${user.id}`];
+const changes = () => [
+  `/v1/events/${eventId}`,
+  `/v1/slots/${slotId}`,
+  `/v1/users/${user.id}`,
+  `/v1/webhooks/${webhookId}`,
+];
 
 describe("bodies that cannot be read", () => {
   const nested = (depth: number) => `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
@@ -158,7 +169,11 @@ describe("bodies that cannot be read", () => {
   });
 
   test("anything in the body of DELETE", async () => {
-    for (const url of [`/v1/slots/${slotId}`, `/v1/waitlist/${newId("waitlistEntry")}`]) {
+    for (const url of [
+      `/v1/slots/${slotId}`,
+      `/v1/waitlist/${newId("waitlistEntry")}`,
+      `/v1/webhooks/${webhookId}`,
+    ]) {
       const remove = (payload: string, type = "application/json") =>
         gateway.ask({ method: "DELETE", url, headers: { ...admin.auth, "content-type": type }, payload });
       expectProblem(await remove('{"force":true}'), 400, "validation-failed", "/force");
@@ -437,6 +452,9 @@ describe("paths, methods, queries", () => {
     ["PATCH", `/v1/waitlist/${newId("waitlistEntry")}`, "DELETE, GET, HEAD, OPTIONS"],
     ["DELETE", `/v1/slots/${newId("slot")}/waitlist`, "GET, HEAD, OPTIONS, POST"],
     ["GET", `/v1/users/${newId("user")}`, "OPTIONS, PATCH"],
+    ["PUT", `/v1/webhooks/${newId("webhookEndpoint")}`, "DELETE, GET, HEAD, OPTIONS, PATCH"],
+    ["GET", `/v1/webhooks/${newId("webhookEndpoint")}/verify`, "OPTIONS, POST"],
+    ["DELETE", `/v1/deliveries/${newId("delivery")}/redeliver`, "OPTIONS, POST"],
   ])("%s %s is 405, even with a body that nobody would read", async (method, url, allow) => {
     const answer = await gateway.ask({
       method,

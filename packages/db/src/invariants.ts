@@ -11,6 +11,7 @@ import { inLook } from "./invariants/look.ts";
 import { RESERVATIONS } from "./invariants/reservations.ts";
 import { TURNS } from "./invariants/turns.ts";
 import { WAITLIST } from "./invariants/waitlist.ts";
+import { WEBHOOKS } from "./invariants/webhooks.ts";
 
 export interface Contradiction {
   /** The invariant, as it should be. */
@@ -23,7 +24,15 @@ export interface Contradiction {
 }
 
 /** True in every snapshot: what one of these compares is written in one transaction. */
-const ALWAYS = { ...COUNTERS, ...RESERVATIONS, ...WAITLIST, ...TURNS, ...COMMANDS, ...EVENTS };
+const ALWAYS = {
+  ...COUNTERS,
+  ...RESERVATIONS,
+  ...WAITLIST,
+  ...TURNS,
+  ...COMMANDS,
+  ...EVENTS,
+  ...WEBHOOKS,
+};
 
 /** Of one sentence: whoever wants to know more has found enough to look for the cause. */
 export const CONTRADICTIONS_PER_SENTENCE_MAX = 1_000;

@@ -21,6 +21,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   evening = await anEvening(database.pool, worker);
+  await sql(TELL, evening.eventId);
 });
 
 const sql = (statement: string, ...values: unknown[]) => database.pool.query(statement, values);
@@ -70,6 +71,10 @@ const LANE = "every event has a lane";
 const WINDS = "only a cancelled event winds down";
 const WOUND_DOWN = "of a cancelled event that has wound down nothing is reserved, and nobody waits";
 const CANCELLED = "nobody reserves, buys, joins or is offered anything of an event that was cancelled before";
+const MESSAGES = "messages of an event are numbered without gap, up to its lane's next";
+const FOR_SOMEBODY = "every message of an event is for somebody";
+const ORPHANED = "every delivery has its message";
+const DELIVERED = "a delivery's status fits its attempts";
 const LATE_HOLD = "no hold outlives its deadline, unless its purchase was promised in time";
 const LATE_LOOK = "no look at a waitlist is overdue";
 const LATE_PROMISE = "every promised command ends";
@@ -86,6 +91,23 @@ const GUS_HOLD = "event_id = $1 AND quantity = 4";
 const BOBS = "event_id = $1 AND payment_reference = 'bob''s'";
 const HALS = "event_id = $1 AND origin = 'waitlist' AND status = 'purchased'";
 const CYDS = "event_id = $1 AND origin = 'waitlist' AND status = 'held'";
+/** Somebody is told of the event, four times: delivered at the second try, not tried, to be tried again, and given up. */
+const TELL = `WITH told(n, status, tries, attempts, next_attempt_at) AS (VALUES
+    (1, 'delivered', 2, '[{"status":null},{"status":204}]'::jsonb, NULL),
+    (2, 'pending', 0, '[]', now()),
+    (3, 'pending', 1, '[{"status":500}]', now() + interval '1 hour'),
+    (4, 'failed', 1, '[{"status":410}]', NULL)
+  ), lane AS (
+    UPDATE event_lanes SET next_message = 5 WHERE event_id = $1
+  ), messages AS (
+    INSERT INTO webhook_messages (id, event_id, sequence, type, notice, created_at)
+    SELECT format('msg_%s%s', $1, n), $1, n, 'reservation.held', '{}', now() FROM told
+  )
+  INSERT INTO webhook_deliveries (id, endpoint_id, message_id, status, tries, attempts, next_attempt_at, created_at)
+  SELECT format('dlv_%s%s', $1, n), 'whk_1', format('msg_%s%s', $1, n), status, tries, attempts, next_attempt_at, now()
+  FROM told`;
+const message = (n: number) => `id = 'msg_' || $1 || ${n}`;
+const delivery = (n: number) => `id = 'dlv_' || $1 || ${n}`;
 const PROMISED = `INSERT INTO accepted_commands (command_id, event_id, type, submitted_at, accepted_at, command)
   SELECT 'cmd_' || substr($1, 5), $1, 'reserve', now() - interval '3 minutes', now() - interval '3 minutes', '{}'`;
 const WITHDRAW = `UPDATE outcomes SET status = 'withdrawn', seq = NULL, outcome = '{"status":"withdrawn"}'
@@ -338,6 +360,44 @@ describe("the tables' own guards are down: one planted fault is found, and nothi
       "UPDATE events SET cancelled_at = now() - interval '1 hour', winding_down = true WHERE id = $1",
       [CANCELLED],
     ],
+    ["a lost message", `DELETE FROM webhook_messages WHERE ${message(2)}`, [MESSAGES]],
+    ["the last message lost", `DELETE FROM webhook_messages WHERE ${message(4)}`, [MESSAGES]],
+    [
+      "a message that has another's number",
+      `UPDATE webhook_messages SET sequence = sequence + 7 WHERE ${message(3)}`,
+      [MESSAGES],
+    ],
+    [
+      "a message that nobody knows of",
+      "UPDATE event_lanes SET next_message = next_message - 1 WHERE event_id = $1",
+      [MESSAGES],
+    ],
+    ["a message for nobody", `DELETE FROM webhook_deliveries WHERE ${delivery(2)}`, [FOR_SOMEBODY]],
+    [
+      "a delivery that succeeded without a try",
+      `UPDATE webhook_deliveries SET status = 'delivered', next_attempt_at = NULL WHERE ${delivery(2)}`,
+      [DELIVERED],
+    ],
+    [
+      "a delivery that succeeded by failing",
+      `UPDATE webhook_deliveries SET status = 'delivered' WHERE ${delivery(4)}`,
+      [DELIVERED],
+    ],
+    [
+      "a delivery that was delivered and is tried again",
+      `UPDATE webhook_deliveries SET status = 'pending', next_attempt_at = now() WHERE ${delivery(1)}`,
+      [DELIVERED],
+    ],
+    [
+      "a delivery that was delivered and is given up",
+      `UPDATE webhook_deliveries SET status = 'failed' WHERE ${delivery(1)}`,
+      [DELIVERED],
+    ],
+    [
+      "a try that left nothing behind",
+      `UPDATE webhook_deliveries SET tries = tries + 1 WHERE ${delivery(3)}`,
+      [DELIVERED],
+    ],
     [
       "a hold that does not end",
       `UPDATE reservations SET expires_at = now() - interval '1 minute' WHERE ${GUS_HOLD}`,
@@ -428,6 +488,28 @@ describe("what looks like a fault and is none", () => {
     ],
     ["a promise of an event that is paused", [PROMISED, PAUSED]],
     [
+      "the oldest messages removed",
+      [1, 2].flatMap((n) => [
+        `DELETE FROM webhook_deliveries WHERE ${delivery(n)}`,
+        `DELETE FROM webhook_messages WHERE ${message(n)}`,
+      ]),
+    ],
+    [
+      "old messages that are being removed, in no order",
+      [
+        "UPDATE webhook_messages SET created_at = now() - interval '30 days' WHERE event_id = $1 AND sequence < 4",
+        `DELETE FROM webhook_deliveries WHERE ${delivery(1)}`,
+        `DELETE FROM webhook_messages WHERE ${message(2)}`,
+      ],
+    ],
+    [
+      "a delivery that was delivered and is asked for anew, or was given up then",
+      [
+        `UPDATE webhook_deliveries SET status = 'pending', tries = 0, next_attempt_at = now() WHERE ${delivery(1)}`,
+        `UPDATE webhook_deliveries SET status = 'failed', tries = 0, attempts = '[{"status":200}]' WHERE ${delivery(4)}`,
+      ],
+    ],
+    [
       "commands that were withdrawn, and ended before those that were accepted earlier",
       [
         `INSERT INTO outcomes (command_id, event_id, type, user_id, status, outcome, submitted_at, finished_at)
@@ -444,6 +526,23 @@ describe("what looks like a fault and is none", () => {
     for (const statement of statements) await sql(statement, evening.eventId);
     expect(await sentences({ events: [evening.eventId] })).toEqual([]);
   });
+});
+
+test("a delivery whose message is lost is found when all are asked for; an endpoint that did not prove itself is no fault", async () => {
+  await sql(
+    `INSERT INTO webhook_messages (id, type, notice, created_at)
+    VALUES ('msg_verify', 'endpoint.verification', '{}', now())`,
+  );
+  await sql(
+    `INSERT INTO webhook_deliveries (id, endpoint_id, message_id, status, tries, attempts, created_at)
+    SELECT 'dlv_' || sent, 'whk_1', 'msg_' || sent, 'failed', 1, '[{"status":200}]', now()
+    FROM unnest(ARRAY['verify', 'lost']) AS sent`,
+  );
+  const found = await findContradictions(database.pool);
+  const ofDeliveries = found.filter(({ difference }) => /dlv_(verify|lost)/.test(difference));
+  expect(ofDeliveries).toEqual([
+    { sentence: ORPHANED, eventId: null, slotId: null, difference: "dlv_lost has none" },
+  ]);
 });
 
 function waitlist(terms: object): string {

@@ -70,7 +70,7 @@ export async function launch({ settings, workers, gateways }: StartOptions): Pro
       settings,
       databaseUrl,
       redisUrl,
-      jwtSecret: settings.env["JWT_SECRET"] ?? secrets.jwtSecret,
+      secrets,
       workers,
       gateways,
       onLine: output.of,

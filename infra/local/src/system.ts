@@ -1,6 +1,7 @@
 // The services of one Holdfast system: which there are, what they are told, in which order they start and stop.
 import { join } from "node:path";
 import { isPortFree, nextFreePort } from "./ports.ts";
+import type { LocalSecrets } from "./secrets.ts";
 import { type LocalSettings, REPOSITORY } from "./settings.ts";
 import type { ServiceState } from "./state.ts";
 import { type ServiceListener, type ServiceSpec, type Supervised, supervise } from "./supervisor.ts";
@@ -13,7 +14,8 @@ export interface SystemOptions {
   settings: LocalSettings;
   databaseUrl: string;
   redisUrl: string;
-  jwtSecret: string;
+  /** Used where the environment has none. Only who needs one is told it. */
+  secrets: Pick<LocalSecrets, "jwtSecret" | "webhookEncryptionKey">;
   workers: number;
   gateways: number;
   /** Gets a service's lines under its name, and the launcher's own words about it. */
@@ -48,25 +50,22 @@ export async function planSystem(options: SystemOptions): Promise<LocalSystem> {
     return service;
   };
 
-  const shared = {
-    ...settings.env,
-    HOLDFAST_MODE: "local",
-    DATABASE_URL: options.databaseUrl,
-    REDIS_URL: options.redisUrl,
-    LOG_FORMAT: settings.logFormat,
-  };
+  const told = environments(options);
   const workers = [
     ...numbered("reservation-worker", options.workers).map((name) =>
-      add({ name, main: mainOf("reservation-worker"), env: shared }),
+      add({ name, main: mainOf("reservation-worker"), env: told.worker }),
     ),
-    ...["expiry-worker", "waitlist-worker"].map((name) => add({ name, main: mainOf(name), env: shared })),
+    ...["expiry-worker", "waitlist-worker"].map((name) =>
+      add({ name, main: mainOf(name), env: told.worker }),
+    ),
+    add({ name: "webhook-worker", main: mainOf("webhook-worker"), env: told.webhookWorker }),
   ];
   const ports = await gatewayPorts(settings, options.gateways, onNote);
   const gateways = numbered("gateway", options.gateways).map((name, index) =>
     add({
       name,
       main: mainOf("gateway"),
-      env: { ...shared, JWT_SECRET: options.jwtSecret, HOST: settings.host, PORT: String(ports[index]) },
+      env: { ...told.gateway, PORT: String(ports[index]) },
     }),
   );
 
@@ -88,6 +87,32 @@ export async function planSystem(options: SystemOptions): Promise<LocalSystem> {
     },
     urls: () => gateways.map((gateway) => gateway.state.url ?? "").filter((url) => url !== ""),
   };
+}
+
+/** What each kind of service is told: of the secrets only its own. */
+export function environments({
+  settings,
+  databaseUrl,
+  redisUrl,
+  secrets,
+}: Pick<SystemOptions, "settings" | "databaseUrl" | "redisUrl" | "secrets">): Record<
+  "worker" | "webhookWorker" | "gateway",
+  NodeJS.ProcessEnv
+> {
+  const {
+    JWT_SECRET = secrets.jwtSecret,
+    WEBHOOK_ENCRYPTION_KEY = secrets.webhookEncryptionKey,
+    ...others
+  } = settings.env;
+  const worker = {
+    ...others,
+    HOLDFAST_MODE: "local",
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redisUrl,
+    LOG_FORMAT: settings.logFormat,
+  };
+  const webhookWorker = { ...worker, WEBHOOK_ENCRYPTION_KEY };
+  return { worker, webhookWorker, gateway: { ...webhookWorker, JWT_SECRET, HOST: settings.host } };
 }
 
 /** The gateways' ports: from the wanted one upwards, passing over what is taken, unless somebody chose it. */

@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { SERVICE_FLAGS, StoresConfig } from "@holdfast/runtime";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { WEBHOOK_SETTINGS } from "../../../packages/webhooks/src/settings.ts";
 import { GatewayConfig, JWT_SECRET_LENGTH_MIN } from "../../../services/gateway/src/config.ts";
 import { MigratorConfig } from "../../../services/migrator/src/config.ts";
 import { ReservationWorkerConfig } from "../../../services/reservation-worker/src/config.ts";
+import { WebhookWorkerConfig } from "../../../services/webhook-worker/src/config.ts";
 import { REPOSITORY } from "../src/settings.ts";
 import {
   INITDB_OPTIONS,
@@ -26,6 +28,7 @@ const CONFIGS: Record<string, z.ZodType> = {
   migrator: MigratorConfig,
   "reservation-worker": ReservationWorkerConfig,
   "waitlist-worker": StoresConfig,
+  "webhook-worker": WebhookWorkerConfig,
 };
 
 describe("R6: the composed system", () => {
@@ -76,10 +79,17 @@ describe("R6: the composed system", () => {
     const local = new Map(
       [...read("infra/docker/local.env").matchAll(made)].map(([, name, value]) => [name, value]),
     );
-    expect([...local.keys()].toSorted()).toEqual(["JWT_SECRET", "POSTGRES_PASSWORD", "REDIS_PASSWORD"]);
+    expect([...local.keys()].toSorted()).toEqual([
+      "JWT_SECRET",
+      "POSTGRES_PASSWORD",
+      "REDIS_PASSWORD",
+      "WEBHOOK_ENCRYPTION_KEY",
+    ]);
     for (const secret of local.keys()) expect(system).toContain(`\${${secret}:?`);
     expect(local.get("JWT_SECRET")?.length).toBeGreaterThanOrEqual(JWT_SECRET_LENGTH_MIN);
-    expect(system).not.toMatch(/(SECRET|PASSWORD):-/);
+    const { WEBHOOK_ENCRYPTION_KEY: key } = WEBHOOK_SETTINGS;
+    expect(key.safeParse(local.get("WEBHOOK_ENCRYPTION_KEY")).success).toBe(true);
+    expect(system).not.toMatch(/(SECRET|PASSWORD|KEY):-/);
   });
 });
 

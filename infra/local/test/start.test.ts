@@ -114,6 +114,7 @@ test("F1 one command starts everything, Ctrl-C ends it within 5 s and leaves not
     "reservation-worker-2 ready",
     "expiry-worker ready",
     "waitlist-worker ready",
+    "webhook-worker ready",
     "gateway ready",
     "gateway-2 ready",
   ]);

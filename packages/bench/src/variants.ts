@@ -37,6 +37,7 @@ export async function startVariant(name: VariantName, pool: number | null, place
     JWT_SECRET: place.jwtSecret,
     PORT: "0",
     RATE_LIMITS: "off",
+    WEBHOOK_ENCRYPTION_KEY: place.jwtSecret,
   };
   const { baseline } = VARIANTS[name];
   const gateway =
@@ -48,6 +49,7 @@ export async function startVariant(name: VariantName, pool: number | null, place
     processes.set("reservation-worker", spawnService("reservation-worker", env));
     processes.set("expiry-worker", spawnService("expiry-worker", env));
     processes.set("waitlist-worker", spawnService("waitlist-worker", env));
+    processes.set("webhook-worker", spawnService("webhook-worker", env));
   }
   const stop = async (): Promise<void> => {
     const ends = await Promise.all(

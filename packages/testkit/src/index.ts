@@ -1,5 +1,6 @@
 // What tests use: real stores and real service processes. Nothing here reaches production.
 export { openTestDatabase, type TestDatabase } from "./database.ts";
+export * from "./event-reader.ts";
 export * from "./fault-proxy.ts";
 export * from "./fixtures.ts";
 export { type MortalStores, openMortalStores, type PostgresDeath } from "./mortal-stores.ts";

@@ -10,6 +10,7 @@ import type { Origins } from "./origins.ts";
 import type { Places } from "./places.ts";
 import type { SignIn } from "./sign-in.ts";
 import type { Standing } from "./standing.ts";
+import type { Streams } from "./streams.ts";
 import type { Commands } from "./submit.ts";
 import type { DeliveryEnds } from "./webhook-ends.ts";
 
@@ -33,12 +34,15 @@ export interface GatewayDeps {
   readonly origins: Origins;
   readonly signIn: SignIn;
   readonly longPolls: LongPolls;
+  readonly streams: Pick<Streams, "commands" | "availability">;
   readonly metrics: Pick<GatewayMetrics, "answered" | "requestAnswered" | "watch">;
   /** The role as the database has it now; null when the user is gone or disabled. */
   readonly roleNow: (identity: Identity) => Promise<UserRole | null>;
   /** Asks for a drain of the event: somebody let it go on. */
   readonly activate: (id: EventId) => Promise<void>;
   readonly webhooks: WebhookDeps;
+  /** Says to whoever watches the event that something about it has changed, beside its commands. Nothing waits for it. */
+  readonly changed: (id: EventId) => void;
   /** What was changed about users counts here at once. */
   readonly standing: Pick<Standing, "userChanged">;
   /** Can the stores be reached? */

@@ -1,9 +1,10 @@
-// What a route is to this gateway, and the order in which one refuses: rate, token, role, body, fields.
+// What a route is to this gateway, and the order in which one refuses: rate, token, role, form of the answer, body, fields.
 // (A path or method that is not known was refused before: see `app.ts`. What the rules refuse comes after.)
 import type { FieldError, ProblemCode } from "@holdfast/contracts";
 import { hasRole, type UserRole } from "@holdfast/domain";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
+import { formOf } from "./accept.ts";
 import { readIdempotencyKey } from "./idempotency.ts";
 import type { Claim, Identity } from "./identity.ts";
 import { type JsonObject, pointerPart } from "./json-body.ts";
@@ -30,6 +31,8 @@ export interface Asked<
   /** Of a command; null when none was sent. */
   readonly idempotencyKey: string | null;
   readonly identity: Who extends "anyone" ? null : Identity;
+  /** The client wants the stream that the endpoint has. */
+  readonly wantsStream: boolean;
   readonly request: FastifyRequest;
 }
 
@@ -50,6 +53,10 @@ export interface Endpoint<
   readonly takes?: "command" | "wait";
   /** Takes `If-Match` with tags of the event. */
   readonly ifMatch?: true;
+  /** What is told to who asks for live events in place of JSON. */
+  readonly stream?: string;
+  /** Answers in JSON whatever `Accept` says: those who probe send anything. */
+  readonly anyAccept?: true;
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
@@ -99,6 +106,7 @@ const NO_FIELDS = z.strictObject({});
 export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added: Endpoint): void {
   const { access, answers, handle, method, params, rate, url } = added;
   const { query } = added;
+  const streams = added.stream !== undefined;
   const body = added.body ?? NO_FIELDS;
 
   const response: Record<number, unknown> = {};
@@ -125,18 +133,29 @@ export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added:
     request.identity = { ...identity, role };
   }
 
+  function checkForm({ headers }: FastifyRequest): void {
+    if (added.anyAccept !== true && formOf(headers.accept, streams) === null) {
+      throw new Refused({ code: "not-acceptable" });
+    }
+  }
+
   app.route({
     method,
     url,
     config: { access },
     schema: { response },
     onRequest: (request, reply, done) => {
+      if (streams) reply.header("vary", "Accept");
       const claim = access === "anyone" && rate === null ? null : doorkeeper.claim(request);
       const counted = rate === null ? undefined : doorkeeper.count(rate, request, reply, claim);
       const entered =
         counted === undefined ? letIn(request, claim) : counted.then(() => letIn(request, claim));
-      if (entered === undefined) done();
-      else entered.then(() => done(), done);
+      if (entered !== undefined) {
+        entered.then(() => checkForm(request)).then(() => done(), done);
+        return;
+      }
+      checkForm(request);
+      done();
     },
     // Not async: what it returns is a promise already.
     handler: (request, reply) => {
@@ -161,6 +180,7 @@ export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added:
           idempotencyKey: key,
           rawBody: (request.body ?? {}) as JsonObject,
           identity: request.identity as Identity,
+          wantsStream: streams && formOf(request.headers.accept, true) === "stream",
           request,
         } as Asked<Access, Fields, Fields, z.ZodType>,
         reply,

@@ -16,6 +16,8 @@ export interface Identity {
 /** Null: no token at all. `"invalid"`: one that does not count, or more than one. */
 export type Claim = Identity | "invalid" | null;
 
+export const isIdentity = (claim: Claim): claim is Identity => claim !== null && claim !== "invalid";
+
 export class Identities {
   readonly #verify: TokenVerifier;
   readonly #standing: Standing;

@@ -3,6 +3,7 @@
 import { type Metrics, type Tally, tallies } from "@holdfast/runtime";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Counter, Gauge, Histogram } from "prom-client";
+import { STREAM_KINDS, type StreamKind } from "./event-stream.ts";
 import type { SubmitRefused, Submitted } from "./submit.ts";
 
 const REQUEST_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -24,6 +25,10 @@ export interface GatewayMetrics {
   sent(commands: number): void;
   /** Asked for the number of requests that wait for an outcome. */
   waiting(count: () => number): void;
+  /** Asked for the number of open streams. */
+  streams(count: (kind: StreamKind) => number): void;
+  /** A stream was cut: its reader was too slow. */
+  streamCut(kind: StreamKind): void;
 }
 
 /** What is counted of one route: its tallies are looked up once, not for each request. */
@@ -63,6 +68,13 @@ export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
     registers,
   });
 
+  const cuts = tallies(metrics, {
+    name: "holdfast_streams_cut_total",
+    help: "Streams that were cut because their reader was too slow, by what they tell of.",
+    label: "kind",
+    values: STREAM_KINDS,
+  });
+
   function countRequests(route: string, method: string): CountRequest {
     const statuses = new Map<number, Tally>();
     const seconds = took.labels(route);
@@ -91,6 +103,18 @@ export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
     },
     answered: (how) => answers[how === "ended" ? "outcome" : how === "queued" ? "accepted" : how].inc(),
     sent: (commands) => job.observe(commands),
+    streams(count) {
+      new Gauge({
+        name: "holdfast_streams_open",
+        help: "Open streams of this gateway, by what they tell of.",
+        labelNames: ["kind"],
+        registers,
+        collect() {
+          for (const kind of STREAM_KINDS) this.set({ kind }, count(kind));
+        },
+      });
+    },
+    streamCut: (kind) => cuts[kind].inc(),
     waiting(count) {
       new Gauge({
         name: "holdfast_commands_waiting",

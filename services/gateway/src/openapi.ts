@@ -3,6 +3,7 @@ import { PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, type ProblemCode } from "@holdfa
 import type { z } from "zod";
 import type { Endpoint } from "./endpoint.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
+import { webhooksOf } from "./openapi-webhooks.ts";
 import { COMMAND_WAIT_SECONDS_DEFAULT, COMMAND_WAIT_SECONDS_MAX, POLL_WAIT_SECONDS_MAX } from "./prefer.ts";
 
 export interface OpenApiDocument {
@@ -17,6 +18,7 @@ export function openApiOf(endpoints: readonly Endpoint[]): OpenApiDocument {
     const path = described.url.replaceAll(/:(\w+)/g, "{$1}");
     paths[path] = { ...paths[path], [described.method.toLowerCase()]: operationOf(described, schemas) };
   }
+  const webhooks = webhooksOf((schema) => component(schema, "output", schemas));
   return {
     openapi: "3.1.0",
     info: {
@@ -27,6 +29,7 @@ export function openApiOf(endpoints: readonly Endpoint[]): OpenApiDocument {
     },
     servers: [{ url: "/" }],
     paths,
+    webhooks,
     components: {
       schemas: Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1))),
       securitySchemes: { accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
@@ -35,10 +38,13 @@ export function openApiOf(endpoints: readonly Endpoint[]): OpenApiDocument {
 }
 
 function operationOf(described: Endpoint, schemas: Record<string, JsonSchema>): JsonSchema {
-  const { access, answers, body, method, summary, tag, url } = described;
+  const { access, answers, body, method, stream, summary, tag, url } = described;
   const responses: Record<string, JsonSchema> = {};
   for (const [status, { description, schema }] of Object.entries(answers)) {
-    const content = schema && { "application/json": { schema: component(schema, "output", schemas) } };
+    const content = schema && {
+      "application/json": { schema: component(schema, "output", schemas) },
+      ...(stream === undefined || status !== "200" ? {} : { "text/event-stream": streamOf(stream) }),
+    };
     responses[status] = { description, ...(content === undefined ? {} : { content }) };
   }
   for (const [status, codes] of Map.groupBy(problemsOf(described), (code) => PROBLEMS[code].status)) {
@@ -69,12 +75,15 @@ function operationOf(described: Endpoint, schemas: Record<string, JsonSchema>): 
   };
 }
 
+const streamOf = (description: string): JsonSchema => ({ schema: { type: "string", description } });
+
 const bodyTypesOf = (method: Endpoint["method"]): string[] =>
   method === "PATCH" ? ["application/json", "application/merge-patch+json"] : ["application/json"];
 
 /** Those that the endpoint names, and those that follow from what it is. */
 function problemsOf({
   access,
+  anyAccept,
   body,
   ifMatch,
   method,
@@ -85,6 +94,7 @@ function problemsOf({
 }: Endpoint): ProblemCode[] {
   const codes = new Set<ProblemCode>(problems);
   if (rate !== null) codes.add("rate-limited");
+  if (!anyAccept) codes.add("not-acceptable");
   if (access !== "anyone") codes.add("unauthenticated");
   if (access === "organizer" || access === "admin") codes.add("forbidden");
   if (ifMatch) codes.add("precondition-failed");
@@ -95,7 +105,7 @@ function problemsOf({
 }
 
 function parametersOf(
-  { ifMatch, params, query, takes }: Endpoint,
+  { ifMatch, params, query, stream, takes }: Endpoint,
   schemas: Record<string, JsonSchema>,
 ): JsonSchema[] {
   const fields = (place: "path" | "query", shape: z.ZodObject | undefined): JsonSchema[] =>
@@ -129,6 +139,11 @@ function parametersOf(
   if (ifMatch) {
     parameters.push(
       header("If-Match", "Tags of the event, of which only the versions count.", { type: "string" }),
+    );
+  }
+  if (stream !== undefined) {
+    parameters.push(
+      header("Last-Event-ID", "Of a stream: the `id` of the last event that was heard.", { type: "string" }),
     );
   }
   if (takes === "wait") {

@@ -1,6 +1,7 @@
 // Opens the stores, builds the application on them, listens, and says how all of it stops.
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openTokenVerifier } from "@holdfast/access-token";
 import { databaseFaults, findUser, openDatabaseClock, openPool } from "@holdfast/db";
 import {
   openDashboardQueues,
@@ -10,6 +11,7 @@ import {
   openRedis,
   openReplies,
   openSender,
+  publishProgress,
   redisFaults,
   untilReady,
 } from "@holdfast/event-queue";
@@ -17,6 +19,8 @@ import { newId, type Opened, type Opening, tellTrouble, urlOf } from "@holdfast/
 import { createResolve, sealOfSecrets } from "@holdfast/webhooks";
 import { buildApp } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
+import { STREAMS_PER_ADDRESS_MAX } from "./event-stream.ts";
+import { Identities, isIdentity } from "./identity.ts";
 import { createLoginThrottle, noThrottle } from "./login-throttle.ts";
 import { LongPolls } from "./long-polls.ts";
 import { createGatewayMetrics } from "./metrics.ts";
@@ -26,6 +30,7 @@ import { Places } from "./places.ts";
 import { RateLimiter } from "./rate-limits.ts";
 import { SignIn } from "./sign-in.ts";
 import { Standing } from "./standing.ts";
+import { createStreams } from "./streams.ts";
 import { type Commands, type CommandsDeps, createCommands } from "./submit.ts";
 import { DeliveryEnds } from "./webhook-ends.ts";
 
@@ -83,6 +88,19 @@ export async function startGateway(
   const allowedHosts = config.WEBHOOK_ALLOWED_HOSTS;
   const standing = new Standing(pool, clock.now, log);
   await standing.start();
+  const identities = new Identities(openTokenVerifier(config.JWT_SECRET), standing);
+  const streams = createStreams({
+    pool,
+    redis,
+    prefix,
+    progress,
+    find: commands.find,
+    now: clock.now,
+    metrics,
+    mayStay: ({ raw }) => isIdentity(identities.of(raw)),
+    limits: { perAddress: limited ? STREAMS_PER_ADDRESS_MAX : null },
+    onError,
+  });
   const throttle = limited ? createLoginThrottle(counters, prefix) : noThrottle;
   const queues = openDashboardQueues({
     connect: () => openRedis({ url: config.REDIS_URL, name: "holdfast-gateway-dashboard", onError }),
@@ -97,6 +115,7 @@ export async function startGateway(
     origins: new Origins(pool),
     signIn: new SignIn({ pool, secret: config.JWT_SECRET, passwords: new Passwords(), throttle, standing }),
     longPolls,
+    streams,
     metrics,
     webhooks: {
       seal: sealOfSecrets(config.WEBHOOK_ENCRYPTION_KEY),
@@ -117,6 +136,7 @@ export async function startGateway(
       return user === null || user.disabled ? null : user.role;
     },
     activate: (eventId) => activations.signal(eventId),
+    changed: (eventId) => void publishProgress(redis, prefix, eventId, []).catch(onError),
     storesAnswer: () => inTime(Promise.all([pool.query("SELECT 1"), redis.ping()])),
   });
   await app.listen({ host: config.HOST, port: config.PORT, backlog: LISTEN_BACKLOG });
@@ -126,6 +146,7 @@ export async function startGateway(
     async stop() {
       stopping.abort();
       commands.hurry();
+      streams.stop();
       const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
       await app.close();
       clearTimeout(cut);

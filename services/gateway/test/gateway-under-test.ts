@@ -3,16 +3,25 @@ import { once } from "node:events";
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { signAccessToken } from "@holdfast/access-token";
+import { openTokenVerifier, signAccessToken } from "@holdfast/access-token";
 import { findUser, insertUser } from "@holdfast/db";
 import type { CommandId, EpochMs, EventId, UserId, UserRole, WebhookEndpointId } from "@holdfast/domain";
-import { openDashboardQueues, openRedis } from "@holdfast/event-queue";
+import {
+  openDashboardQueues,
+  openPatientRedis,
+  openProgress,
+  openRedis,
+  type Progress,
+  publishProgress,
+} from "@holdfast/event-queue";
 import { createLogger, newId } from "@holdfast/runtime";
 import { openTestDatabase, openTestRedis, type TestDatabase, type TestRedis } from "@holdfast/testkit";
 import { readAllowedHosts, sealOfSecrets } from "@holdfast/webhooks";
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import { buildApp } from "../src/app.ts";
+import type { StreamLimits } from "../src/event-stream.ts";
+import { Identities, isIdentity } from "../src/identity.ts";
 import { createLoginThrottle, noThrottle } from "../src/login-throttle.ts";
 import { LongPolls } from "../src/long-polls.ts";
 import { createGatewayMetrics } from "../src/metrics.ts";
@@ -22,6 +31,7 @@ import { Places } from "../src/places.ts";
 import { RateLimiter } from "../src/rate-limits.ts";
 import { SignIn } from "../src/sign-in.ts";
 import { Standing } from "../src/standing.ts";
+import { createStreams, type Streams } from "../src/streams.ts";
 import type {
   CommandRecord,
   Commands,
@@ -109,6 +119,9 @@ export interface GatewayUnderTest {
   readonly redis: TestRedis;
   readonly standing: Standing;
   readonly metrics: Registry;
+  /** Who listens to what happens in events. */
+  readonly progress: Progress;
+  readonly streams: Streams;
   /** What the application wrote to its log. */
   readonly log: string[];
   readonly stopping: AbortController;
@@ -153,6 +166,7 @@ export interface TestSettings {
   readonly limits?: boolean;
   readonly trustProxy?: readonly string[];
   readonly secureCookies?: boolean;
+  readonly streams?: Partial<StreamLimits>;
   readonly storesAnswer?: () => Promise<boolean>;
 }
 
@@ -174,6 +188,22 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
   const metrics = new Registry();
   const stopping = new AbortController();
   const limited = settings.limits === true;
+  const watcher = openPatientRedis({ url: redis.url, name: "test-progress", onError: () => undefined });
+  const progress = openProgress(watcher, redis.prefix);
+  const gatewayMetrics = createGatewayMetrics(metrics);
+  const identities = new Identities(openTokenVerifier(JWT_SECRET), standing);
+  const streams = createStreams({
+    pool,
+    redis: redis.redis,
+    prefix: redis.prefix,
+    progress,
+    find: (id) => commands.find(id),
+    now: Date.now,
+    metrics: gatewayMetrics,
+    mayStay: ({ raw }) => isIdentity(identities.of(raw)),
+    limits: { perAddress: limited ? 2 : null, ...settings.streams },
+    onError: (error) => log.error({ err: error }, "a stream had trouble"),
+  });
   const throttle = limited ? createLoginThrottle(redis.redis, redis.prefix) : noThrottle;
   let clock = 0;
   const queues = openDashboardQueues({
@@ -197,7 +227,8 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     origins: new Origins(pool),
     signIn: new SignIn({ pool, secret: JWT_SECRET, passwords: new Passwords(), throttle, standing }),
     longPolls: new LongPolls(),
-    metrics: createGatewayMetrics(metrics),
+    streams,
+    metrics: gatewayMetrics,
     jwtSecret: JWT_SECRET,
     standing,
     limiter: limited ? new RateLimiter(redis.redis, redis.prefix) : null,
@@ -220,6 +251,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
       places: new Places({ perUser: 5, inAll: 500 }),
     },
     activate: async (eventId) => void activated.push(eventId),
+    changed: (eventId) => void publishProgress(redis.redis, redis.prefix, eventId, []),
     storesAnswer: settings.storesAnswer ?? (async () => true),
   });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });
@@ -232,6 +264,8 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     redis,
     standing,
     metrics,
+    progress,
+    streams,
     log: lines,
     stopping,
     activated,
@@ -248,7 +282,9 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     },
     ask: (question) => askAt(url, question),
     async close() {
+      streams.stop();
       await app.close();
+      watcher.disconnect();
       await queues.close();
       standing.stop();
       await redis.close();

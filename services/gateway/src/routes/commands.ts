@@ -26,7 +26,13 @@ const CACHE_CONTROL = "private, no-cache";
 
 const After = z.strictObject({ submittedAt: z.int().min(TIME_MIN).max(TIME_MAX), id: CommandId });
 
-export function commandEndpoints({ commands, longPolls, roleNow, stopping }: GatewayDeps): Endpoint[] {
+export function commandEndpoints({
+  commands,
+  longPolls,
+  roleNow,
+  stopping,
+  streams,
+}: GatewayDeps): Endpoint[] {
   return [
     endpoint({
       method: "GET",
@@ -36,13 +42,22 @@ export function commandEndpoints({ commands, longPolls, roleNow, stopping }: Gat
       tag: "Commands",
       summary: "What became of a command; with Prefer: wait=N as soon as it ends",
       takes: "wait",
+      stream:
+        "Server-sent events: `queued` with the command whenever its position has changed (at most once a second), then " +
+        "`succeeded`, `rejected`, `failed` or `withdrawn` with the command, and the end. Comments are heartbeats.",
       params: z.object({ id: CommandId }),
-      answers: { 200: { description: "The command.", schema: Command }, 304: { description: "Unchanged." } },
+      answers: {
+        200: { description: "The command.", schema: Command },
+        204: { description: "Of a stream: its last event was heard already." },
+        304: { description: "Unchanged." },
+      },
       problems: ["not-found", "unavailable"],
-      async handle({ params, identity, request }, reply) {
+      async handle({ params, identity, request, wantsStream }, reply) {
         let record = await commands.find(params.id);
         if (record === null) throw notFound();
         if (record.userId !== identity.userId && (await roleNow(identity)) !== "admin") throw notFound();
+        reply.header("cache-control", CACHE_CONTROL);
+        if (wantsStream) return streams.commands.follow(record, request, reply, CACHE_CONTROL);
 
         const preference = readPreference(request.headers["prefer"], {
           maxSeconds: POLL_WAIT_SECONDS_MAX,
@@ -59,7 +74,6 @@ export function commandEndpoints({ commands, longPolls, roleNow, stopping }: Gat
             leave();
           }
         }
-        reply.header("cache-control", CACHE_CONTROL);
         if (record.status === "queued") {
           reply.header("retry-after", retryAfterSeconds(record.estimatedWaitMs));
         }

@@ -35,7 +35,7 @@ interface LookAsked {
   readonly request: FastifyRequest;
 }
 
-export function eventEndpoints({ pool, now }: GatewayDeps): Endpoint[] {
+export function eventEndpoints({ pool, now, streams }: GatewayDeps): Endpoint[] {
   const eventOr404 = async (id: EventId): Promise<EventRecord> => {
     const event = await findEvent(pool, id);
     if (event === null) throw notFound();
@@ -128,13 +128,19 @@ export function eventEndpoints({ pool, now }: GatewayDeps): Endpoint[] {
       rate: "read",
       tag: "Events",
       summary: "How many tickets an event has left",
+      stream:
+        "Server-sent events: `availability` with the numbers, at once and whenever they have changed. Comments are " +
+        "heartbeats. It ends after some minutes: come back.",
       params: OfEvent,
       answers: {
         200: { description: "The numbers.", schema: Availability },
         304: { description: "Unchanged." },
       },
-      problems: ["not-found"],
-      handle: look(presentAvailability),
+      problems: ["not-found", "unavailable"],
+      handle: async (asked, reply) =>
+        asked.wantsStream
+          ? streams.availability.watch(asked.params.id, asked.request, reply)
+          : look(presentAvailability)(asked, reply),
     }),
   ];
 }

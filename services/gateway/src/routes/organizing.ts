@@ -40,7 +40,7 @@ const answersSlot = { 200: { description: "The slot.", schema: Slot }, 202: ACCE
 type OrganizerFrame = CommandFrame & { readonly eventId: EventId };
 
 export function organizingEndpoints(deps: GatewayDeps): Endpoint[] {
-  const { activate, commands, metrics, now, pool } = deps;
+  const { activate, changed, commands, metrics, now, pool } = deps;
   const door = { commands, metrics };
   const { mustOrganize } = authorityOf(deps);
 
@@ -214,6 +214,7 @@ export function organizingEndpoints(deps: GatewayDeps): Endpoint[] {
     async handle({ params, identity }) {
       await mustOrganize(params.id, identity);
       await setPaused(pool, params.id, true);
+      changed(params.id);
       return eventNow(params.id);
     },
   });
@@ -232,6 +233,7 @@ export function organizingEndpoints(deps: GatewayDeps): Endpoint[] {
     async handle({ params, identity }) {
       await mustOrganize(params.id, identity);
       await setPaused(pool, params.id, false);
+      changed(params.id);
       await activate(params.id); // should it fail, a repeat or the sweep does it
       return eventNow(params.id);
     },

@@ -11,7 +11,7 @@ type Command = Schemas["Command"];
 export interface CommandOptions {
   /** Milliseconds to wait for the outcome, 30 s unless told otherwise. 0: only until it is known that it is accepted. */
   readonly wait?: number;
-  /** Made when none is given. The same command under the same key is one command, for a day and more. */
+  /** Made when none is given: 1 to 255 visible ASCII characters. The same command under the same key is one command, for a day and more. */
   readonly idempotencyKey?: string;
   /** Ends the waiting, not the command. */
   readonly signal?: AbortSignal;

@@ -31,10 +31,14 @@ type AnswersOf<Path extends keyof paths, M extends Method> = paths[Path][M] exte
   ? Answers
   : never;
 
-/** The body of a success. */
-export type DataOf<Path extends keyof paths, M extends Method> = JsonOf<
-  AnswersOf<Path, M>[keyof AnswersOf<Path, M> & (200 | 201 | 202 | 204)]
->;
+type BodiesOf<Answers> = JsonOf<Answers[keyof Answers & (200 | 201 | 202)]>;
+
+/** The body of a success; undefined where there never is one. */
+export type DataOf<Path extends keyof paths, M extends Method> = [BodiesOf<AnswersOf<Path, M>>] extends [
+  never,
+]
+  ? undefined
+  : BodiesOf<AnswersOf<Path, M>>;
 
 /** The body of a command's success: what it made or changed. */
 export type ResultOf<Path extends keyof paths, M extends Method> = JsonOf<

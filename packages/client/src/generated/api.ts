@@ -2631,7 +2631,10 @@ export interface operations {
     getEventsIdAvailability: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Of a stream: the `id` of the last event that was heard. */
+                "Last-Event-ID"?: string;
+            };
             path: {
                 id: string;
             };
@@ -2646,6 +2649,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Availability"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Unchanged. */
@@ -2684,6 +2688,15 @@ export interface operations {
             };
             /** @description `internal` */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5139,6 +5152,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Of a stream: the `id` of the last event that was heard. */
+                "Last-Event-ID"?: string;
                 /** @description `wait=N`: answers when the command ends, at most N (25) seconds. */
                 Prefer?: string;
             };
@@ -5156,7 +5171,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Command"];
+                    "text/event-stream": string;
                 };
+            };
+            /** @description Of a stream: its last event was heard already. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unchanged. */
             304: {

@@ -177,12 +177,13 @@ export async function withdrawCommand(db: Queryable, id: CommandId): Promise<End
             CASE WHEN NOT EXISTS (
               SELECT FROM outcomes o
               WHERE o.user_id = a.user_id AND o.idempotency_key = a.command ->> 'idempotencyKey'
+                AND o.idempotency_key IS NOT NULL OFFSET 0
             ) THEN a.command ->> 'idempotencyKey' END,
             a.command ->> 'fingerprint', 'withdrawn', '{"status":"withdrawn"}', a.submitted_at, clock_timestamp()
           FROM accepted_commands a WHERE a.command_id = $1 AND a.user_id IS NOT NULL
           ON CONFLICT DO NOTHING RETURNING *
         ), forgotten AS (
-          DELETE FROM accepted_commands a USING withdrawn w WHERE a.command_id = w.command_id
+          DELETE FROM accepted_commands WHERE command_id = ANY (ARRAY(SELECT command_id FROM withdrawn))
         )
         SELECT ${OUTCOME_COLUMNS} FROM withdrawn`,
       values: [id],

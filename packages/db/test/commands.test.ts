@@ -170,6 +170,23 @@ test("nothing is withdrawn that has ended, that was never promised, or that nobo
   );
 });
 
+test("a command is withdrawn by index, whatever the tables hold", async () => {
+  const texts: string[] = [];
+  const recording = {
+    query: async ({ text }: { text: string }) => {
+      texts.push(text);
+      return { rows: [] };
+    },
+  } as unknown as typeof database.pool;
+  await withdrawCommand(recording, newId("command"));
+  const { rows } = await database.pool.query<Record<string, string>>(
+    `EXPLAIN (GENERIC_PLAN, COSTS OFF) ${texts[0]}`,
+  );
+  const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+  expect(plan).toContain("accepted_commands_pkey");
+  expect(plan).not.toMatch(/Seq Scan|Hash|Merge/);
+});
+
 test("of commands under one key that are withdrawn at once one keeps it, and all are withdrawn", async () => {
   const { eventId, user } = await someone();
   const commands = Array.from({ length: 6 }, () => reserve(eventId, user, { key: "shared" }));

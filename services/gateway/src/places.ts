@@ -15,6 +15,11 @@ export class Places {
     this.#max = max;
   }
 
+  /** How many there are in. */
+  get taken(): number {
+    return this.#all;
+  }
+
   /** Takes a place and returns how to give it back; null when there is none. */
   enter(userId: UserId): (() => void) | null {
     const mine = this.#ofUser.get(userId) ?? 0;

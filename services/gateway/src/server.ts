@@ -28,6 +28,7 @@ import { Origins } from "./origins.ts";
 import { Passwords } from "./passwords.ts";
 import { Places } from "./places.ts";
 import { RateLimiter } from "./rate-limits.ts";
+import { WEBHOOK_PLACES } from "./routes/webhooks.ts";
 import { SignIn } from "./sign-in.ts";
 import { Standing } from "./standing.ts";
 import { createStreams } from "./streams.ts";
@@ -41,8 +42,6 @@ const LISTEN_BACKLOG = 4_096;
 const COUNTERS_TIMEOUT_MS = 250;
 /** Milliseconds in which both stores must answer for the gateway to be ready. */
 const READY_TIMEOUT_MS = 1_000;
-/** Verifications, tests and replays of webhooks that may be under way. */
-const WEBHOOK_PLACES = { perUser: 5, inAll: 500 } as const;
 /** Milliseconds after which a stop cuts the connections that are still busy. */
 const DRAIN_MS = 3_500;
 
@@ -79,7 +78,7 @@ export async function startGateway(
   const metrics = createGatewayMetrics(registry);
   const progress = openProgress(watcher, prefix);
   const longPolls = new LongPolls();
-  metrics.waiting(() => replies.waiting + longPolls.waiting);
+  metrics.waiting(() => replies.waiting + longPolls.taken);
   const sender = openSender({ redis, prefix, replyTo: gateway, onError, onJob: metrics.sent });
   const { activations, producer } = sender;
   const commands = carryOut({ pool, redis, prefix, producer, replies, progress, onError });

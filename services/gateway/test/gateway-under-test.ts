@@ -29,6 +29,7 @@ import { Origins } from "../src/origins.ts";
 import { Passwords } from "../src/passwords.ts";
 import { Places } from "../src/places.ts";
 import { RateLimiter } from "../src/rate-limits.ts";
+import { WEBHOOK_PLACES } from "../src/routes/webhooks.ts";
 import { SignIn } from "../src/sign-in.ts";
 import { Standing } from "../src/standing.ts";
 import { createStreams, type Streams } from "../src/streams.ts";
@@ -248,7 +249,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
         await courier.serve(id);
       },
       ends: new DeliveryEnds(pool, () => undefined),
-      places: new Places({ perUser: 5, inAll: 500 }),
+      places: new Places(WEBHOOK_PLACES),
     },
     activate: async (eventId) => void activated.push(eventId),
     changed: (eventId) => void publishProgress(redis.redis, redis.prefix, eventId, []),

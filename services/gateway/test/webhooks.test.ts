@@ -5,7 +5,7 @@ import { newId } from "@holdfast/runtime";
 import { createEndpoint, until } from "@holdfast/testkit";
 import { sealOfSecrets } from "@holdfast/webhooks";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { BOTH_SECRETS_SECONDS, ENDPOINTS_PER_USER_MAX } from "../src/routes/webhooks.ts";
+import { BOTH_SECRETS_SECONDS, ENDPOINTS_PER_USER_MAX, WEBHOOK_PLACES } from "../src/routes/webhooks.ts";
 import { DELIVERY_WAIT_MS, DeliveryEnds } from "../src/webhook-ends.ts";
 import {
   type Answer,
@@ -489,7 +489,7 @@ describe("verifying and testing", () => {
   test("more than a few at once are refused, and who hangs up waits no longer", async () => {
     const person = await gateway.person();
     const id = await active(person);
-    const waiting = Array.from({ length: 5 }, () => {
+    const waiting = Array.from({ length: WEBHOOK_PLACES.perUser }, () => {
       const sent = request(`${gateway.url}${pathOf(id, "/verify")}`, {
         method: "POST",
         agent: false,
@@ -499,7 +499,7 @@ describe("verifying and testing", () => {
       sent.end();
       return sent;
     });
-    await until("all of them", () => gateway.courier.asked.length === 5);
+    await until("all of them", () => gateway.courier.asked.length === WEBHOOK_PLACES.perUser);
     const verify = () => ask("POST", pathOf(id, "/verify"), undefined, person);
     const { status, headers, body } = await verify();
     expect([status, body.code, headers["retry-after"]]).toEqual([429, "rate-limited", "1"]);

@@ -57,11 +57,14 @@ import { type Endpoint, endpoint } from "../endpoint.ts";
 import { hungUp } from "../hung-up.ts";
 import type { Identity } from "../identity.ts";
 import { pageOf, readCursor } from "../pages.ts";
+import type { PlacesMax } from "../places.ts";
 import { later, notFound, Refused, unauthenticated } from "../refused.ts";
 
 export const ENDPOINTS_PER_USER_MAX = 3;
 /** Seconds for which the secret before still signs, beside the one that took its place. */
 export const BOTH_SECRETS_SECONDS = 86_400;
+/** Verifications, tests and replays that may be under way. */
+export const WEBHOOK_PLACES: PlacesMax = { perUser: 5, inAll: 500 };
 /** Deliveries that one statement begins anew. */
 const REPLAY_PIECE = 500;
 /** Bytes of a challenge. */

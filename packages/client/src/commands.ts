@@ -22,8 +22,9 @@ export interface CommandOptions {
 }
 
 const WAIT_MS = 30_000;
-/** Seconds that the API lets the sender of a command wait for its answer. */
+/** Seconds that the API lets the sender of a command wait for its answer, and that one waits who wants to see it progress. */
 const SEND_WAIT_SECONDS_MAX = 10;
+const SEND_WAIT_SEEING_SECONDS = 2;
 /** Milliseconds that an answer may take beyond what it was asked to wait: by so much a wait may be too long. */
 const ANSWER_MS = 5_000;
 /** Seconds that a look at a command waits for its end: often enough to tell its place meanwhile. */
@@ -97,14 +98,15 @@ async function sendCommand(
   method: Method,
   path: string,
   sent: Sent,
-  { key, deadline, signal, ifVersion }: Sending,
+  { key, deadline, signal, ifVersion, onProgress }: Sending,
 ): Promise<{ readonly status: number; readonly body: unknown }> {
   const { clock } = transport;
   const sendUntil = Math.max(deadline, clock.now() + ANSWER_MS);
+  const waitSecondsMax = onProgress === undefined ? SEND_WAIT_SECONDS_MAX : SEND_WAIT_SEEING_SECONDS;
   let lost = false;
   for (let failures = 1; ; failures++) {
     const seconds = Math.floor(Math.max(0, deadline - clock.now()) / 1_000);
-    const waitSeconds = Math.min(seconds, SEND_WAIT_SECONDS_MAX);
+    const waitSeconds = Math.min(seconds, waitSecondsMax);
     const headers = {
       ...sent.headers,
       "idempotency-key": key,

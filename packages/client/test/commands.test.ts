@@ -162,6 +162,7 @@ describe("what is in the queue is followed", () => {
     expect(result).toEqual(reservation);
     expect(seen.map(({ position }) => position)).toEqual([9, 5, 1]);
     expect(lines()).toEqual([SENT, FOLLOWED]);
+    expect(server.asked[0]?.headers).toMatchObject({ prefer: "wait=2" });
     expect(server.asked[1]?.headers).toMatchObject({ accept: "text/event-stream" });
     expect(server.asked[1]?.signal.aborted).toBe(true);
   });

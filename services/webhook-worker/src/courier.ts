@@ -165,11 +165,14 @@ export function createCourier(deps: CourierDeps): Courier {
     turn.worked ||= count > 0;
   }
 
-  /** The two secrets with which the endpoint's messages are signed, or its one. Null when one cannot be read. */
+  /**
+   * The two secrets with which the endpoint's messages are signed, or its one. Null when that cannot be read; one before
+   * it that cannot was sealed with a lost key, and rotated for that reason.
+   */
   function secretsOf({ secret, previousSecret }: DeliveryEndpoint): string[] | null {
-    const sealed = previousSecret === null ? [secret] : [secret, previousSecret];
-    const opened = sealed.map((one) => seal.open(one));
-    return opened.every((one) => one !== null) ? opened : null;
+    const [opened, previous] = [secret, previousSecret].map((one) => (one === null ? null : seal.open(one)));
+    if (opened == null) return null;
+    return previous == null ? [opened] : [opened, previous];
   }
 
   /** First lets go, then looks: who was refused the endpoint meanwhile had written before, and is seen. */

@@ -1,6 +1,6 @@
 // One attempt: a POST to somebody else's server, of which nothing is believed. It ends within its time whatever happens
 // there, reads little of the answer, follows nowhere, and connects to no address that webhooks may not go to.
-import { connect as connectSocket, type Socket } from "node:net";
+import { connect as connectSocket, type Socket, type TcpNetConnectOpts } from "node:net";
 import {
   AddressRefused,
   type AllowedHosts,
@@ -60,6 +60,8 @@ export interface CarrierOptions {
   readonly resolve?: Resolve;
   /** Certificates that are believed in place of the usual ones. */
   readonly ca?: string;
+  /** Instead of Node's. */
+  readonly connect?: (options: TcpNetConnectOpts) => Socket;
 }
 
 export function openCarrier(options: CarrierOptions): Carrier {
@@ -133,12 +135,13 @@ function guardedConnect({
   attemptMs,
   resolve = createResolve(allowed),
   ca,
+  connect = connectSocket,
 }: CarrierOptions & { readonly attemptMs: number }): buildConnector.connector {
   const secure = buildConnector({ allowH2: false, timeout: attemptMs, ...(ca === undefined ? {} : { ca }) });
   return (options, callback) => {
     const { hostname, protocol } = options;
     const port = Number(options.port) || (protocol === "https:" ? 443 : 80);
-    const socket = connectSocket({
+    const socket = connect({
       host: hostname,
       port,
       lookup: guardedLookup(allowed, port, resolve),

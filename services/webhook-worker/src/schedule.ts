@@ -65,7 +65,7 @@ export function judge(tried: Tried, { now, random }: { now: number; random: numb
   if (wait === undefined) return FAILED_AND("failing");
   const asked =
     end.kind === "answered" && NOT_NOW.includes(end.status) ? retryAfterMs(end.retryAfter, now) : 0;
-  const waitMs = Math.round(Math.max(wait, Math.min(asked, RETRY_AFTER_MAX_MS)) * (1 + JITTER * random));
+  const waitMs = Math.floor(Math.max(wait, Math.min(asked, RETRY_AFTER_MAX_MS)) * (1 + JITTER * random));
   return { becomes: "pending", waitMs, endpoint: "failing" };
 }
 

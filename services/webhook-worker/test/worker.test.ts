@@ -1,0 +1,148 @@
+// Whole workers over real stores: what happened arrives, whoever stops, freezes or is slow in between.
+
+import { until } from "@holdfast/testkit";
+import { newSecret } from "@holdfast/webhooks";
+import type pg from "pg";
+import { Registry } from "prom-client";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { type RunningWebhookWorker, startWebhookWorker } from "../src/worker.ts";
+import {
+  ALLOWED,
+  anEndpoint,
+  aPrefix,
+  deliveriesOf,
+  doorOf,
+  ENCRYPTION_KEY,
+  happen,
+  openStores,
+  type Stores,
+  silent,
+} from "./deliveries-under-test.ts";
+import { behaveBadly, receive } from "./receivers.ts";
+
+/** Milliseconds in which the sweep has found what no job speaks of. */
+const FOUND_MS = 5_000;
+
+let stores: Stores;
+let pool: pg.Pool;
+
+beforeAll(async () => {
+  stores = await openStores();
+  pool = stores.pool;
+});
+afterAll(() => stores.close());
+
+async function start(prefix: string, registry = new Registry()): Promise<RunningWebhookWorker> {
+  const worker = await startWebhookWorker({
+    databaseUrl: stores.databaseUrl,
+    redisUrl: stores.redis.url,
+    prefix,
+    encryptionKey: ENCRYPTION_KEY,
+    allowed: ALLOWED,
+    slots: 8,
+    metrics: registry,
+    log: silent,
+  });
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopped ??= worker.stop());
+  onTestFinished(stop);
+  return { stop };
+}
+
+const CALM = { troubled: false };
+
+test("what is signalled is delivered at once; what is not, by the sweep", async () => {
+  const prefix = aPrefix(stores);
+  const secret = newSecret();
+  const receiver = await receive(secret);
+  await start(prefix);
+  const { id } = await anEndpoint(pool, receiver.url, { secret });
+  const [first] = await happen(pool, [id]);
+  await doorOf(stores, prefix).signal(id, CALM);
+  await until("the first to arrive", () => receiver.received.length === 1);
+  const [second] = await happen(pool, [id]);
+  await until("the second to arrive", () => receiver.received.length === 2, FOUND_MS);
+  expect(receiver.received.map(({ message }) => message.id)).toEqual([first, second]);
+});
+
+test("thousands for one endpoint, by two workers: each arrives, none twice, and others do not wait for them", async () => {
+  const prefix = aPrefix(stores);
+  const secret = newSecret();
+  const [busy, calm] = [await receive(secret), await receive(secret)];
+  await Promise.all([start(prefix), start(prefix)]);
+  const [many, few] = [
+    await anEndpoint(pool, busy.url, { secret }),
+    await anEndpoint(pool, calm.url, { secret }),
+  ];
+  const messages = await happen(pool, [many.id], 2_000);
+  const door = doorOf(stores, prefix);
+  await door.signal(many.id, CALM);
+  await until("it to be busy", () => busy.received.length > 50);
+  await happen(pool, [few.id]);
+  await door.signal(few.id, CALM);
+  await until("the other to be told", () => calm.received.length === 1);
+  expect(busy.received.length).toBeLessThan(2_000);
+  await until("all to arrive", () => busy.received.length >= 2_000, 30_000);
+  await until("all to be written down", async () =>
+    (await deliveriesOf(pool, many.id)).every(({ status }) => status === "delivered"),
+  );
+  expect(busy.received.map(({ message }) => message.id).sort()).toEqual([...messages].sort());
+}, 60_000);
+
+test("a worker that stops breaks off what hangs, within its time, and the next one goes on with it", async () => {
+  const prefix = aPrefix(stores);
+  const bad = await behaveBadly("hang", { slowMs: 0, elsewhere: "" });
+  const first = await start(prefix);
+  const { id } = await anEndpoint(pool, bad.url);
+  await happen(pool, [id]);
+  await doorOf(stores, prefix).signal(id, CALM);
+  await until("it to be tried", () => bad.connections === 1);
+  const begun = performance.now();
+  await first.stop();
+  expect(performance.now() - begun).toBeLessThan(2_000);
+  expect(await deliveriesOf(pool, id)).toMatchObject([{ status: "pending", tries: 0, attempts: [] }]);
+  await start(prefix);
+  await until("the next worker to try it", () => bad.connections === 2, FOUND_MS);
+});
+
+test("a worker that dies with an endpoint in its hands is followed by another one within five seconds", async () => {
+  const prefix = aPrefix(stores);
+  const secret = newSecret();
+  const receiver = await receive(secret);
+  const { id } = await anEndpoint(pool, receiver.url, { secret });
+  await happen(pool, [id]);
+  // What a dead one leaves behind: its lease, for as long as that lasts, and no job.
+  await stores.redis.redis.set(`${prefix}:{delivering}:${id}`, "a dead worker", "PX", 800);
+  await start(prefix);
+  await until("it to arrive", () => receiver.received.length === 1, FOUND_MS);
+});
+
+test("it tells what it does: attempts by their result, how late first ones are, what the sweep found", async () => {
+  const prefix = aPrefix(stores);
+  const secret = newSecret();
+  const registry = new Registry();
+  const receiver = await receive(secret, (_, nth) => ({ status: nth === 1 ? 503 : 200 }));
+  await start(prefix, registry);
+  const { id } = await anEndpoint(pool, receiver.url, { secret });
+  await happen(pool, [id]);
+  const value = async (sample: string): Promise<number> => {
+    const line = (await registry.metrics()).split("\n").find((one) => one.startsWith(`${sample} `));
+    return Number(line?.slice(sample.length) ?? Number.NaN);
+  };
+  await until(
+    "it to be tried",
+    async () => (await value('holdfast_webhook_attempts_total{result="failure"}')) === 1,
+    FOUND_MS,
+  );
+  await happen(pool, [id]);
+  await until(
+    "it to be taken",
+    async () => (await value('holdfast_webhook_attempts_total{result="success"}')) >= 1,
+    FOUND_MS,
+  );
+  expect(await value("holdfast_webhook_first_attempt_seconds_count")).toBe(2);
+  expect(await value('holdfast_webhook_sweep_found_total{found="signalled"}')).toBeGreaterThan(0);
+  expect(await value('holdfast_webhook_attempts_total{result="late"}')).toBe(0);
+  expect(await value('holdfast_webhook_endpoints_disabled_total{reason="gone"}')).toBe(0);
+  await until("nothing to run", async () => (await value("holdfast_webhook_attempts_running")) === 0);
+});

@@ -5,7 +5,7 @@ import type { Redis } from "ioredis";
 import { eventKeys } from "./names.ts";
 
 /** Milliseconds of work from which the pace of a queue is told: the last one to two such windows. */
-export const PACE_WINDOW_MS = 1_000;
+export const PACE_WINDOW_MS = 2_000;
 /** Milliseconds without a settlement after which nothing is said of the pace. */
 export const PACE_GAP_MS = 5_000;
 /** Milliseconds between two settlements, at least, for anything to be said of the time between them. */

@@ -7,6 +7,7 @@ import { LONG_POLLS_MAX, LONG_POLLS_PER_USER_MAX, LongPolls } from "../src/long-
 import { ORIGINS_PER_STATEMENT_MAX, Origins } from "../src/origins.ts";
 import { HASHES_WAITING_MAX, isOutdated, Passwords } from "../src/passwords.ts";
 import { anchorOf, pageOfMarkdown } from "../src/problems-page.ts";
+import { RETRY_AFTER_SECONDS_MAX, retryAfterSeconds } from "../src/retry-after.ts";
 
 describe("a seal", () => {
   const seal = createSeal("secret", "tests");
@@ -117,6 +118,30 @@ test("long polls have a limit for all users together", () => {
   for (const user of users)
     for (let i = 0; i < LONG_POLLS_PER_USER_MAX; i++) expect(polls.enter(user)).not.toBeNull();
   expect(polls.enter(newId("user"))).toBeNull();
+});
+
+describe("when to ask again", () => {
+  test.each([
+    ["nobody knows", null, 1, 2],
+    ["at once", 0, 1, 2],
+    ["in a moment", 1_001, 2, 3],
+    ["in ten seconds", 10_000, 10, 15],
+    ["in an hour", 3_600_000, 40, RETRY_AFTER_SECONDS_MAX],
+  ])("%s: whole seconds, spread behind the likely end", (_, estimatedWaitMs, least, most) => {
+    expect(retryAfterSeconds(estimatedWaitMs, () => 0)).toBe(least);
+    expect(retryAfterSeconds(estimatedWaitMs, () => 0.999_999)).toBe(most);
+  });
+
+  test("thousands who are told at once come back evenly, second by second", () => {
+    const asked = 12_000;
+    const seconds = Array.from({ length: asked }, () => retryAfterSeconds(10_000));
+    const bySecond = Map.groupBy(seconds, (second) => second);
+    expect([...bySecond.keys()].sort((a, b) => a - b)).toEqual([10, 11, 12, 13, 14, 15]);
+    for (const those of bySecond.values()) {
+      expect(those.length).toBeGreaterThan((asked / 6) * 0.8);
+      expect(those.length).toBeLessThan((asked / 6) * 1.2);
+    }
+  });
 });
 
 describe("configuration", () => {

@@ -101,6 +101,9 @@ declare module "fastify" {
   }
 }
 
+/** Mistakes that are told of one request: a small body can hold thousands. */
+const FIELD_ERRORS_MAX = 100;
+
 const NO_FIELDS = z.strictObject({});
 
 export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added: Endpoint): void {
@@ -169,7 +172,9 @@ export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added:
       if (method === "PATCH" && request.body === undefined) throw malformed("A body is needed.");
       const given = method === "GET" ? undefined : checkedBody(body, request.body, errors);
       const key = added.takes === "command" ? readIdempotencyKey(request.headers["idempotency-key"]) : null;
-      if (errors.length > 0) throw new Refused({ code: "validation-failed", errors });
+      if (errors.length > 0) {
+        throw new Refused({ code: "validation-failed", errors: errors.slice(0, FIELD_ERRORS_MAX) });
+      }
       const path = params?.safeParse(request.params);
       if (path?.success === false) throw notFound(); // a malformed id names nothing
       return handle(

@@ -422,6 +422,13 @@ describe("fields", () => {
   });
 });
 
+test("of thousands of mistakes in one body a hundred are told", async () => {
+  const names = Array.from({ length: 2_000 }, (_, n) => `"${n.toString(36)}":0`);
+  const answer = await reserve(`{${names.join(",")}}`);
+  expectProblem(answer, 400, "validation-failed", "/0");
+  expect(answer.body.errors).toHaveLength(100);
+});
+
 describe("paths, methods, queries", () => {
   test.each<[string, string]>([
     ["GET", "/"],

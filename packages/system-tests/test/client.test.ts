@@ -39,7 +39,7 @@ let streams = 0;
 
 beforeAll(async () => {
   system = await startSystem({ webhookWorkers: 1, webhookHosts: "127.0.0.1" });
-  await createEvent(system.pool, { capacity: CAPACITY });
+  for (const inDays of [30, 31]) await createEvent(system.pool, { capacity: CAPACITY, inDays });
   const baseUrl = at(system.gateways, 0).process.url;
   const session = createSession({ baseUrl });
   await session.register({ ...ACCOUNT, name: "Ann" });
@@ -93,9 +93,9 @@ test("N7: the README's example reserves and buys", { timeout: EXAMPLE_TIMEOUT_MS
 test("N7: the README's example sends, follows, and asks for the outcome under its key", {
   timeout: EXAMPLE_TIMEOUT_MS,
 }, async () => {
-  for await (const { id } of holdfast.all("/v1/reservations")) await holdfast.cancel(id);
   const lines = await runExample("Wait, look on, and change one's mind");
-  expect(lines.slice(-2)).toEqual(["succeeded", "reservation"]);
+  expect(lines).toContain("You have an active reservation of this slot."); // of the example above
+  expect(lines.slice(-2)).toEqual(["succeeded", "a reservation"]);
 });
 
 test("N7: the README's example sees what is left", { timeout: EXAMPLE_TIMEOUT_MS }, async () => {

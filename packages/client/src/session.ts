@@ -90,7 +90,13 @@ export function openSession(options: SessionOptions, clock: Clock): Session {
       renewing ??= renew(tokens).finally(() => {
         renewing = null;
       });
-      return renewing;
+      try {
+        return await renewing;
+      } catch (error) {
+        const stillGood = refused === undefined && tokens !== null && clock.now() < renewAt + RENEW_EARLY_MS;
+        if (!stillGood) throw error;
+        return tokens.accessToken;
+      }
     },
   };
 }

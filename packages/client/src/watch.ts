@@ -21,12 +21,12 @@ const ANSWER_MS = 10_000;
 /** Milliseconds without a byte after which a stream is dead: three heartbeats. */
 const SILENCE_MS = 45_000;
 /** The same before its first byte: somebody on the way may be collecting the stream to pass it on whole. */
-const FIRST_BYTE_MS = 10_000;
+const FIRST_BYTE_MS = 5_000;
 /** Milliseconds until a broken stream is opened again when the server named none, and at most. */
 const RECONNECT_MS = 1_000;
 const RECONNECT_MAX_MS = 60_000;
-/** Streams in a row that told nothing before they broke: then one asks, instead. */
-const BARREN_MAX = 3;
+/** Streams in a row that opened and told nothing: then one asks, instead. */
+const BARREN_MAX = 2;
 /** Milliseconds until a stream is tried again after that. */
 const STREAM_AGAIN_MS = 60_000;
 /** Milliseconds between two looks when the server names none. */
@@ -40,8 +40,9 @@ interface Place {
   lastEventId: string;
   /** Of what was told last; null when it is not known. */
   tag: string | null;
-  /** Attempts in a row that told nothing. */
+  /** Attempts in a row that told nothing, and streams among them that had opened. */
   failures: number;
+  barren: number;
   /** The server has too many who wait: looks are short. */
   crowded: boolean;
 }
@@ -62,6 +63,7 @@ export async function* watch<Seen>(
     lastEventId: "",
     tag: null,
     failures: 0,
+    barren: 0,
     crowded: false,
   };
   for (;;) {
@@ -93,6 +95,7 @@ async function* followStream<Seen>(
     if (!isStream(response)) {
       return yield* insteadOfStream(transport, subject, place, response);
     }
+    place.barren += 1; // until it tells something
     for await (const seen of readStream<Seen>(transport, subject, place, response.body, signal)) {
       yield seen;
       if (subject.ends(seen)) return null;
@@ -103,7 +106,8 @@ async function* followStream<Seen>(
   } finally {
     connection.abort();
   }
-  if (place.failures >= BARREN_MAX) {
+  if (place.barren >= BARREN_MAX) {
+    place.barren = 0;
     place.streamsAt = clock.now() + STREAM_AGAIN_MS;
     return 0;
   }
@@ -205,12 +209,13 @@ async function* readStream<Seen>(
       const { value, done } = await within(clock, silenceMs, signal, tooLate, () => readChunk(reader));
       if (done) throw new ConnectionLost("the stream ended");
       silenceMs = SILENCE_MS;
-      place.failures = 0;
       for (const part of events.read(decoder.decode(value, { stream: true }))) {
+        const seen =
+          part.kind === "event" && eventTypes.includes(part.event.type) ? parsed<Seen>(part.event) : null;
         if (part.kind === "retry") place.reconnectMs = Math.min(part.ms, RECONNECT_MAX_MS);
-        if (part.kind !== "event") continue;
-        place.lastEventId = part.event.lastEventId;
-        if (eventTypes.includes(part.event.type)) yield parsed<Seen>(part.event);
+        else place.failures = place.barren = 0;
+        if (part.kind === "event") place.lastEventId = part.event.lastEventId;
+        if (seen !== null) yield seen;
       }
     }
   } finally {

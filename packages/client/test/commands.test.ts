@@ -235,17 +235,34 @@ describe("what is in the queue is followed", () => {
     expect(server.asked[4]?.headers).toMatchObject({ accept: "text/event-stream" });
   });
 
-  test("by looks when streams tell nothing three times: somebody on the way keeps them back", async () => {
-    const { holdfast, lines } = play((clock) => [
+  test("by looks when streams open and tell nothing: somebody on the way keeps them back", async () => {
+    const { holdfast, server } = play((clock) => [
       accepted,
       stream(clock, [], "open"),
       lost,
-      stream(clock, ["id: 1\ndata: not json\nevent: queued\n\n"]),
+      stream(clock, ["retry: 100\n", "id: 1\ndata: not json\nevent: queued\n\n"]),
       lost,
-      json(200, done),
+      json(200, queued(3), { "retry-after": "60" }),
+      stream(clock, [event("succeeded", done, "end")]),
     ]);
-    expect(await holdfast.reserve(EVENT_ID, {}, { wait: 60_000 })).toEqual(reservation);
-    expect(lines()).toEqual([SENT, ...Array(5).fill(FOLLOWED)]);
+    expect(await holdfast.reserve(EVENT_ID, {}, { wait: 120_000 })).toEqual(reservation);
+    const accepts = server.asked.map(({ headers }) => headers["accept"]);
+    const [streamed, looked] = ["text/event-stream", "application/json"];
+    expect(accepts.slice(1)).toEqual([streamed, streamed, streamed, looked, looked, streamed]);
+    expect(server.asked[2]?.at).toBe(6_000);
+    expect(server.asked[6]?.headers).not.toHaveProperty("last-event-id");
+  });
+
+  test("by streams all the same while a server is away for a while", async () => {
+    const { holdfast, server } = play((clock) => [
+      accepted,
+      ...Array(6).fill(lost),
+      stream(clock, [event("succeeded", done, "end")]),
+    ]);
+    expect(await holdfast.reserve(EVENT_ID)).toEqual(reservation);
+    expect(server.asked.slice(1).every(({ headers }) => headers["accept"] === "text/event-stream")).toBe(
+      true,
+    );
   });
 
   test("to a refusal, a failure of ours, or its withdrawal", async () => {

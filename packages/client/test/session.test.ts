@@ -101,6 +101,17 @@ test("a server in trouble ends no session", async () => {
   expect(await session.token("access0")).toBe("access1");
 });
 
+test("a token is used to its end when it cannot be renewed before", async () => {
+  const down = problem(503, "unavailable");
+  const { session, clock } = play([signedIn(1), down, down, signedIn(2)]);
+  await session.login(login);
+  await clock.pause((EXPIRES_SECONDS - 20) * 1_000);
+  expect(await session.token()).toBe("access1");
+  await clock.pause(20_000);
+  await expect(session.token()).rejects.toMatchObject({ code: "unavailable" });
+  expect(await session.token()).toBe("access2");
+});
+
 test("who signs out has no token, also when a renewal was under way", async () => {
   const gone: Reply = () => new Response(null, { status: 204 });
   const { session, kept, server } = play([signedIn(1), gone], { tokens: PAIR });

@@ -63,8 +63,8 @@ export const WebhookEndpoint = z
     object: z.literal("webhookEndpoint"),
     id: WebhookEndpointId,
     url: z.string(),
-    /** Null: all there are, and all there will be. */
-    types: z.array(z.enum(WEBHOOK_TYPES)).nullable(),
+    /** All there are when none were named; those that will be added come to it then, too. */
+    types: z.array(z.enum(WEBHOOK_TYPES)),
     description: z.string().nullable(),
     status: z.enum(WEBHOOK_ENDPOINT_STATUSES),
     /** Null while it is not disabled. */
@@ -119,6 +119,7 @@ export const DeliveryList = listOf(Delivery, "DeliveryList");
 export interface WebhookEndpointFacts {
   readonly id: WebhookEndpointId;
   readonly url: string;
+  /** Null: none were named. */
   readonly types: readonly WebhookType[] | null;
   readonly description: string | null;
   readonly status: WebhookEndpointStatus;
@@ -130,7 +131,7 @@ export const presentWebhookEndpoint = (endpoint: WebhookEndpointFacts): WebhookE
   object: "webhookEndpoint",
   id: endpoint.id,
   url: endpoint.url,
-  types: endpoint.types === null ? null : [...endpoint.types],
+  types: [...(endpoint.types ?? WEBHOOK_TYPES)],
   description: endpoint.description,
   status: endpoint.status,
   disabledReason: endpoint.disabledReason,

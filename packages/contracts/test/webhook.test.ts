@@ -93,6 +93,19 @@ test("a replay begins at a time with a zone", () => {
     expect(ReplayBody.safeParse({ since }).success).toBe(false);
 });
 
+test("an endpoint that names no types has all there are", () => {
+  const facts = {
+    id,
+    url,
+    description: null,
+    status: "active",
+    disabledReason: null,
+    createdAt: AT,
+  } as const;
+  expect(presentWebhookEndpoint({ ...facts, types: null }).types).toEqual(WEBHOOK_TYPES);
+  expect(presentWebhookEndpoint({ ...facts, types: ["event.cancelled"] }).types).toEqual(["event.cancelled"]);
+});
+
 test("an endpoint shows nothing of its secret, and a delivery nothing of what was answered", () => {
   const endpoint = presentWebhookEndpoint({
     id,

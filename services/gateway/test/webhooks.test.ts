@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
+import { WEBHOOK_TYPES } from "@holdfast/contracts";
 import type { DeliveryId, WebhookEndpointId } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
 import { createEndpoint, until } from "@holdfast/testkit";
@@ -115,7 +116,7 @@ describe("making an endpoint", () => {
       object: "webhookEndpoint",
       id: expect.stringMatching(/^whk_/),
       url: URL_ALLOWED,
-      types: null,
+      types: WEBHOOK_TYPES,
       description: null,
       status: "unverified",
       disabledReason: null,
@@ -370,7 +371,7 @@ describe("changing an endpoint", () => {
     ]);
     expect((await edit({})).body).toEqual(changed.body);
     expect((await edit({ types: null, description: null })).body).toMatchObject({
-      types: null,
+      types: WEBHOOK_TYPES,
       description: null,
     });
     expect((await edit({ url: "https://example.com/" })).body).toMatchObject({ status: "active" });

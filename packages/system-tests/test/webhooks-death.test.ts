@@ -83,14 +83,16 @@ function startLoad({ chance, events, nextPerson, personOf }: LoadOptions) {
       await client.delete(`/v1/waitlist/${entry.id}`, { token: person.token });
   }
 
-  /** Somebody who was offered what they waited for takes it, or does not want it any more. */
-  async function answerOffer(): Promise<void> {
-    const { rows } = await system.pool.query<{ id: ReservationId; user_id: UserId }>(
-      "SELECT id, user_id FROM reservations WHERE status = 'held' AND origin = 'waitlist'",
+  /** Somebody who was offered what they waited for takes it or declines it, or who bought gives back, so that all goes on. */
+  async function reconsider(): Promise<void> {
+    const { rows } = await system.pool.query<{ id: ReservationId; user_id: UserId; status: string }>(
+      `SELECT id, user_id, status FROM reservations
+      WHERE status = 'purchased' OR status = 'held' AND origin = 'waitlist'`,
     );
     if (rows.length === 0) return;
-    const { id, user_id } = chance.pick(rows);
-    await act(personOf(user_id), `/v1/reservations/${id}/${chance.pick(["purchase", "cancel"])}`);
+    const { id, user_id, status } = chance.pick(rows);
+    const verb = status === "purchased" ? "cancel" : chance.pick(["purchase", "cancel"]);
+    await act(personOf(user_id), `/v1/reservations/${id}/${verb}`);
   }
 
   async function keepOn(what: () => Promise<void>): Promise<void> {
@@ -101,7 +103,7 @@ function startLoad({ chance, events, nextPerson, personOf }: LoadOptions) {
   }
 
   const visitors = Array.from({ length: CHAINS }, () => keepOn(visit));
-  const ended = Promise.all([keepOn(answerOffer), ...visitors]);
+  const ended = Promise.all([keepOn(reconsider), ...visitors]);
   ended.catch(() => {}); // told to who stops the load
   return {
     /** Resolves after so many more tries. Rejects when the load has broken down, or nothing is delivered any more. */

@@ -245,3 +245,13 @@ export function doorOf(stores: Stores, prefix: string) {
   onTestFinished(() => deliveries.close());
   return deliveries;
 }
+
+/** What a process of the service is told. */
+export const environmentOf = (stores: Stores, prefix: string): Record<string, string> => ({
+  DATABASE_URL: stores.databaseUrl,
+  REDIS_URL: stores.redis.url,
+  REDIS_PREFIX: prefix,
+  WEBHOOK_ENCRYPTION_KEY: ENCRYPTION_KEY,
+  WEBHOOK_ALLOWED_HOSTS: RECEIVER_HOST,
+  LOG_LEVEL: "warn",
+});

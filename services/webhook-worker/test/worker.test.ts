@@ -1,10 +1,12 @@
 // Whole workers over real stores: what happened arrives, whoever stops, freezes or is slow in between.
 
-import { until } from "@holdfast/testkit";
+import type { WebhookEndpointId } from "@holdfast/domain";
+import { deliveryLeaseKey } from "@holdfast/event-queue";
+import { spawnService, until } from "@holdfast/testkit";
 import { newSecret } from "@holdfast/webhooks";
 import type pg from "pg";
 import { Registry } from "prom-client";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { type RunningWebhookWorker, startWebhookWorker } from "../src/worker.ts";
 import {
   ALLOWED,
@@ -13,6 +15,7 @@ import {
   deliveriesOf,
   doorOf,
   ENCRYPTION_KEY,
+  environmentOf,
   happen,
   openStores,
   type Stores,
@@ -31,6 +34,8 @@ beforeAll(async () => {
   pool = stores.pool;
 });
 afterAll(() => stores.close());
+// A worker's sweep finds the deliveries of all: each test starts with nothing left of the others.
+beforeEach(() => pool.query("TRUNCATE webhook_endpoints, webhook_deliveries, webhook_messages"));
 
 async function start(prefix: string, registry = new Registry()): Promise<RunningWebhookWorker> {
   const worker = await startWebhookWorker({
@@ -105,17 +110,38 @@ test("a worker that stops breaks off what hangs, within its time, and the next o
   await until("the next worker to try it", () => bad.connections === 2, FOUND_MS);
 });
 
-test("a worker that dies with an endpoint in its hands is followed by another one within five seconds", async () => {
+test("a worker that is killed with an endpoint in its hands is followed by another one within five seconds (N4)", async () => {
   const prefix = aPrefix(stores);
-  const secret = newSecret();
-  const receiver = await receive(secret);
-  const { id } = await anEndpoint(pool, receiver.url, { secret });
+  const bad = await behaveBadly("hang", { slowMs: 0, elsewhere: "" });
+  const doomed = spawnService("webhook-worker", environmentOf(stores, prefix));
+  onTestFinished(() => doomed.kill("SIGKILL"));
+  await doomed.ready;
+  const { id } = await anEndpoint(pool, bad.url);
   await happen(pool, [id]);
-  // What a dead one leaves behind: its lease, for as long as that lasts, and no job.
-  await stores.redis.redis.set(`${prefix}:{delivering}:${id}`, "a dead worker", "PX", 800);
+  await doorOf(stores, prefix).signal(id, CALM);
+  await until("it to be tried", () => bad.connections === 1);
   await start(prefix);
-  await until("it to arrive", () => receiver.received.length === 1, FOUND_MS);
-});
+  await until("its lease to be seen", async () => (await leaseLeftMs(prefix, id)) > 0);
+  doomed.kill("SIGKILL");
+  await until("the other one to try it", () => bad.connections === 2, FOUND_MS);
+}, 30_000);
+
+const leaseLeftMs = (prefix: string, id: WebhookEndpointId): Promise<number> =>
+  stores.redis.redis.pttl(deliveryLeaseKey(prefix, id));
+
+test("a process stops when it is asked to, within its time, whatever hangs (N2)", async () => {
+  const prefix = aPrefix(stores);
+  const bad = await behaveBadly("hang", { slowMs: 0, elsewhere: "" });
+  const worker = spawnService("webhook-worker", environmentOf(stores, prefix));
+  await worker.ready;
+  const { id } = await anEndpoint(pool, bad.url);
+  await happen(pool, [id]);
+  await doorOf(stores, prefix).signal(id, CALM);
+  await until("it to be tried", () => bad.connections === 1);
+  const begun = performance.now();
+  expect((await worker.stop()).code).toBe(0);
+  expect(performance.now() - begun).toBeLessThan(4_500);
+}, 30_000);
 
 test("it tells what it does: attempts by their result, how late first ones are, what the sweep found", async () => {
   const prefix = aPrefix(stores);

@@ -1,0 +1,168 @@
+// Deliveries as statements see them: who comes too late changes nothing, and nothing reads more than it is asked about.
+import type { DeliveryId, UserId, WebhookEndpointId } from "@holdfast/domain";
+import type pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newId } from "../../runtime/src/index.ts";
+import { createUsers, openTestDatabase, type TestDatabase } from "../../testkit/src/index.ts";
+import {
+  activateEndpoint,
+  deliveryEndpoint,
+  disableEndpoint,
+  dueDeliveries,
+  type EndedAttempt,
+  giveUpDeliveries,
+  hasDueDeliveries,
+  insertEndpointMessage,
+  inTransaction,
+  noteFailing,
+  noteWorking,
+  otherEndpoints,
+  putOffDeliveries,
+  recordAttempts,
+} from "../src/index.ts";
+
+let database: TestDatabase;
+let pool: pg.Pool;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+  pool = database.pool;
+});
+afterAll(() => database.close());
+
+const url = "https://receiver.example/";
+
+async function anEndpoint(ownerId?: UserId): Promise<WebhookEndpointId> {
+  const owner = ownerId ?? ((await createUsers(pool, 1)) as [UserId])[0];
+  const id = newId("webhookEndpoint");
+  await pool.query(
+    "INSERT INTO webhook_endpoints (id, owner_id, url, status, secret) VALUES ($1, $2, $3, 'active', 'sealed')",
+    [id, owner, url],
+  );
+  return id;
+}
+
+async function told(endpointId: WebhookEndpointId, type = "endpoint.test"): Promise<DeliveryId> {
+  const id = newId("delivery");
+  const notice = type === "endpoint.test" ? { type, endpointId } : { type, challenge: "c" };
+  await inTransaction(pool, (tx) =>
+    insertEndpointMessage(tx, { id: newId("webhookMessage"), notice, deliveries: [{ id, endpointId }] }),
+  );
+  return id;
+}
+
+const due = (id: WebhookEndpointId, given: Partial<Parameters<typeof dueDeliveries>[2]> = {}) =>
+  dueDeliveries(pool, id, { inHand: [], verificationOnly: false, limit: 10, ...given });
+
+const failed = (id: DeliveryId, tries = 0): EndedAttempt => ({
+  id,
+  tries,
+  at: 1_000,
+  status: 500,
+  durationMs: 7,
+  becomes: "pending",
+  waitMs: 60_000,
+});
+
+const statusOf = async (id: DeliveryId) => {
+  const { rows } = await pool.query("SELECT status, tries, attempts FROM webhook_deliveries WHERE id = $1", [
+    id,
+  ]);
+  return rows[0];
+};
+
+test("what is due is claimed as it was written, the longest due first, without what is in hand", async () => {
+  const endpoint = await anEndpoint();
+  const ids = [await told(endpoint), await told(endpoint), await told(endpoint, "endpoint.verification")];
+  expect((await due(endpoint)).map(({ id }) => id)).toEqual(ids);
+  expect((await due(endpoint, { limit: 1 })).map(({ id }) => id)).toEqual(ids.slice(0, 1));
+  expect((await due(endpoint, { inHand: ids.slice(0, 1) })).map(({ id }) => id)).toEqual(ids.slice(1));
+  expect((await due(endpoint, { verificationOnly: true })).map(({ id }) => id)).toEqual(ids.slice(2));
+  expect((await due(endpoint))[0]).toMatchObject({
+    tries: 0,
+    untried: true,
+    eventId: null,
+    sequence: null,
+    notice: { type: "endpoint.test", endpointId: endpoint },
+  });
+});
+
+test("an attempt is written down once: who comes later, or after it was given up, changes nothing", async () => {
+  const endpoint = await anEndpoint();
+  const [id, other] = [await told(endpoint), await told(endpoint)];
+  await recordAttempts(pool, [
+    failed(id),
+    { ...failed(other), status: null, becomes: "failed", waitMs: null },
+  ]);
+  await recordAttempts(pool, [failed(id), failed(other, 1)]);
+  expect(await statusOf(id)).toEqual({
+    status: "pending",
+    tries: 1,
+    attempts: [{ at: 1_000, status: 500, durationMs: 7 }],
+  });
+  expect(await statusOf(other)).toMatchObject({ status: "failed", tries: 1, attempts: [{ status: null }] });
+  expect(await hasDueDeliveries(pool, endpoint)).toBe(false);
+  expect(await due(endpoint)).toEqual([]);
+});
+
+test("giving up leaves verifications when asked to, and goes in pieces", async () => {
+  const endpoint = await anEndpoint();
+  for (let i = 0; i < 3; i += 1) await told(endpoint);
+  const verification = await told(endpoint, "endpoint.verification");
+  const keep = { keepVerification: true, limit: 2 };
+  expect(await giveUpDeliveries(pool, endpoint, keep)).toBe(2);
+  expect(await giveUpDeliveries(pool, endpoint, keep)).toBe(1);
+  expect(await statusOf(verification)).toMatchObject({ status: "pending" });
+  expect(await giveUpDeliveries(pool, endpoint, { ...keep, keepVerification: false })).toBe(1);
+});
+
+test("putting off gives up what is about the endpoint, and leaves verifications due", async () => {
+  const endpoint = await anEndpoint();
+  const [asked, verification] = [await told(endpoint), await told(endpoint, "endpoint.verification")];
+  expect(await putOffDeliveries(pool, endpoint, { waitMs: 60_000, limit: 10 })).toBe(1);
+  expect(await statusOf(asked)).toMatchObject({ status: "failed" });
+  expect((await due(endpoint)).map(({ id }) => id)).toEqual([verification]);
+});
+
+test("an endpoint fails since its first failure, works from a success on, and is judged by the URL that was called", async () => {
+  const endpoint = await anEndpoint();
+  await noteFailing(pool, endpoint, 5_000);
+  await noteFailing(pool, endpoint, 9_000);
+  expect(await deliveryEndpoint(pool, endpoint)).toMatchObject({ status: "active", failingSince: 5_000 });
+  await noteWorking(pool, endpoint);
+  expect(await deliveryEndpoint(pool, endpoint)).toMatchObject({ failingSince: null });
+  const elsewhere = "https://elsewhere.example/";
+  expect(await disableEndpoint(pool, endpoint, { url: elsewhere, reason: "gone" })).toBe(false);
+  expect(await disableEndpoint(pool, endpoint, { url, reason: "gone" })).toBe(true);
+  expect(await disableEndpoint(pool, endpoint, { url, reason: "gone" })).toBe(false);
+  await activateEndpoint(pool, endpoint, { url: elsewhere, limit: 10 });
+  expect(await deliveryEndpoint(pool, endpoint)).toMatchObject({ status: "disabled" });
+  await activateEndpoint(pool, endpoint, { url, limit: 10 });
+  expect(await deliveryEndpoint(pool, endpoint)).toMatchObject({ status: "active", failingSince: null });
+  expect(await deliveryEndpoint(pool, newId("webhookEndpoint"))).toBeNull();
+});
+
+test("who has proved itself gets at once what waited for it", async () => {
+  const endpoint = await anEndpoint();
+  const id = await told(endpoint);
+  await recordAttempts(pool, [failed(id)]);
+  expect(await due(endpoint)).toEqual([]);
+  await activateEndpoint(pool, endpoint, { url, limit: 10 });
+  expect(await due(endpoint)).toMatchObject([{ id, tries: 1, untried: false }]);
+});
+
+test("an owner's other active endpoints are told apart by whether they are in trouble", async () => {
+  const [ownerId] = (await createUsers(pool, 1)) as [UserId];
+  const [one, two, three, four] = [
+    await anEndpoint(ownerId),
+    await anEndpoint(ownerId),
+    await anEndpoint(ownerId),
+    await anEndpoint(ownerId),
+  ];
+  await noteFailing(pool, three, 1_000);
+  await disableEndpoint(pool, four, { url, reason: "gone" });
+  expect(await otherEndpoints(pool, { ownerId, endpointId: one })).toEqual([
+    { id: two, troubled: false },
+    { id: three, troubled: true },
+  ]);
+});

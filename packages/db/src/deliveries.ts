@@ -62,7 +62,7 @@ export interface DueDelivery {
   readonly notice: unknown;
 }
 
-/** Of one endpoint, the longest due first; those in hand are passed over. */
+/** Of one endpoint, the longest due first, so that what is dated back comes first; those in hand are passed over. */
 export async function dueDeliveries(
   tx: Queryable,
   endpointId: WebhookEndpointId,

@@ -169,7 +169,10 @@ export interface Told extends EndpointOf {
   readonly statuses: readonly WebhookEndpointStatus[];
 }
 
-/** Writes a message about an endpoint and its delivery to that endpoint, if it has one of these statuses. Else null. */
+/**
+ * Writes a message about an endpoint and its delivery to that endpoint, if it has one of these statuses. Else null.
+ * Somebody waits for it: dated back by a day, it comes before whatever else is due there.
+ */
 export async function tellEndpoint(
   db: Queryable,
   { ownerId, id, messageId, deliveryId, notice, statuses }: Told,
@@ -182,7 +185,7 @@ export async function tellEndpoint(
        INSERT INTO webhook_messages (id, type, notice, created_at) SELECT $4, $5, $6::json, at FROM told
      ), delivery AS (
        INSERT INTO webhook_deliveries (id, endpoint_id, message_id, next_attempt_at, created_at)
-       SELECT $7, id, $4, at, at FROM told
+       SELECT $7, id, $4, at - interval '1 day', at FROM told
      )
      SELECT troubled FROM told`,
     [id, ownerId, statuses, messageId, notice.type, JSON.stringify(notice), deliveryId],

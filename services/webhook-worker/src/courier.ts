@@ -14,10 +14,11 @@ import type { DeliveryId, WebhookEndpointId } from "@holdfast/domain";
 import type { DeliveryLease, DeliveryLeases } from "@holdfast/event-queue";
 import { type Logger, tellTrouble } from "@holdfast/runtime";
 import type { Seal } from "@holdfast/runtime/sealed";
+import { createLately } from "./lately.ts";
 import type { WebhookMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder, type RecorderDeps } from "./record.ts";
 import { type SendDeps, sendOne } from "./send.ts";
-import { createSlowness } from "./slowness.ts";
+import { createSlowness } from "./slow.ts";
 
 /** Attempts of one endpoint at once; of one that is slow; of one whose last attempt failed. */
 const IN_FLIGHT_MAX = 8;
@@ -25,8 +26,15 @@ const IN_FLIGHT_SLOW_MAX = 4;
 const IN_FLIGHT_FAILING_MAX = 1;
 /** Milliseconds for which a turn takes more on. */
 const TURN_MS = 1_000;
+/** Attempts in a turn of one whose last attempt failed, and milliseconds for which it rests then. */
+const FAILING_TURN_MAX = 8;
+const REST_MS = 500;
 /** Milliseconds after which a turn gives its slot up, and an attempt shows that its endpoint is slow. */
 export const SLOW_MS = 2_000;
+/** Milliseconds for which an endpoint counts as slow. */
+const SLOW_FOR_MS = 60_000;
+/** Milliseconds after which a turn in trouble gives its slot up. */
+const TROUBLED_PATIENCE_MS = 250;
 /** Turns of one process that go on aside. With more, they keep their slots. */
 const ASIDE_MAX = 512;
 /** Deliveries claimed at once, for each that may be in flight. */
@@ -43,9 +51,10 @@ export interface CourierDeps
   readonly log: Logger;
   readonly leases: Pick<DeliveryLeases, "take">;
   readonly seal: Pick<Seal, "open">;
-  /** Instead of `SLOW_MS` and `ASIDE_MAX`. */
+  /** Instead of `SLOW_MS`, `ASIDE_MAX` and `REST_MS`. */
   readonly slowMs?: number;
   readonly asideMax?: number;
+  readonly restMs?: number;
 }
 
 export interface Courier {
@@ -65,15 +74,17 @@ interface Turn {
 
 export function createCourier(deps: CourierDeps): Courier {
   const { pool, leases, deliveries, seal, metrics, stopping, monotonicMs, log } = deps;
-  const { slowMs = SLOW_MS, asideMax = ASIDE_MAX } = deps;
-  const slowness = createSlowness(monotonicMs);
+  const { slowMs = SLOW_MS, asideMax = ASIDE_MAX, restMs = REST_MS } = deps;
+  const slow = createLately(SLOW_FOR_MS, monotonicMs);
+  const resting = createLately(restMs, monotonicMs);
   const aside = new Set<Promise<void>>();
   const onTrouble = tellTrouble(log, "deliveries are in trouble");
 
   async function serve(endpointId: WebhookEndpointId, { troubled }: { troubled: boolean }): Promise<void> {
+    if (resting.has(endpointId)) return; // the sweep finds it
     const endpoint = await deliveryEndpoint(pool, endpointId);
     const failing = endpoint !== null && endpoint.failingSince !== null;
-    if (!troubled && (failing || slowness.has(endpointId))) {
+    if (!troubled && (failing || slow.has(endpointId))) {
       await deliveries.signal(endpointId, { troubled: true });
       return;
     }
@@ -86,8 +97,8 @@ export function createCourier(deps: CourierDeps): Courier {
       worked: false,
     };
     const ended = take(turn, endpoint).finally(() => letGo(turn));
-    if (await endsWithin(ended, slowMs)) return;
-    slowness.note(endpointId);
+    if (await endsWithin(ended, troubled ? Math.min(slowMs, TROUBLED_PATIENCE_MS) : slowMs)) return;
+    if (!troubled) slow.note(endpointId);
     if (aside.size >= asideMax) return ended;
     const going = ended.catch(onTrouble).finally(() => aside.delete(going));
     aside.add(going);
@@ -119,11 +130,12 @@ export function createCourier(deps: CourierDeps): Courier {
       return putOff(turn);
     }
     const until = monotonicMs() + TURN_MS;
-    const most = inFlightMax(endpoint, slowness.has(endpointId));
+    const most = inFlightMax(endpoint, slow.has(endpointId));
     const inHand = new Map<DeliveryId, Promise<void>>();
     let claimed: DueDelivery[] = [];
+    let left = recorder.failing ? FAILING_TURN_MAX : Number.POSITIVE_INFINITY;
     const goesOn = (): boolean =>
-      !stopping.aborted && !lease.lost && !recorder.turned && monotonicMs() < until;
+      left > 0 && !stopping.aborted && !lease.lost && !recorder.turned && monotonicMs() < until;
 
     while (goesOn()) {
       if (inHand.size >= most) {
@@ -137,6 +149,7 @@ export function createCourier(deps: CourierDeps): Courier {
       const next = claimed.shift();
       if (next === undefined) break;
       turn.worked = true;
+      left -= 1;
       const sending = send(next).finally(() => inHand.delete(next.id));
       inHand.set(next.id, sending);
     }
@@ -146,8 +159,8 @@ export function createCourier(deps: CourierDeps): Courier {
     async function send(delivery: DueDelivery): Promise<void> {
       const sent = await sendOne(delivery, { ...deps, url: endpoint.url, secrets: secrets ?? [] });
       if (sent === null) return;
-      if (sent.attempt.durationMs >= slowMs) slowness.note(endpointId);
-      else slowness.forget(endpointId);
+      if (sent.attempt.durationMs >= slowMs) slow.note(endpointId);
+      else slow.forget(endpointId);
       await recorder.record(sent);
     }
   }
@@ -178,8 +191,12 @@ export function createCourier(deps: CourierDeps): Courier {
   /** First lets go, then looks: who was refused the endpoint meanwhile had written before, and is seen. */
   async function letGo({ endpointId, lease, recorder, worked }: Turn): Promise<void> {
     await lease.release().catch(onTrouble); // ends by itself
+    if (recorder.failing) {
+      resting.note(endpointId); // or failing at once, again and again, would keep everybody busy
+      return;
+    }
     if (!worked || !(await hasDueDeliveries(pool, endpointId))) return;
-    await deliveries.signal(endpointId, { troubled: recorder.failing || slowness.has(endpointId) });
+    await deliveries.signal(endpointId, { troubled: slow.has(endpointId) });
   }
 
   return {

@@ -19,8 +19,8 @@ import { SWEEP_EVERY_MS, type SweepDeps, type Swept, sweepOnce } from "./sweep.t
 
 /** Connections to the database: statements are short, and attempts need none. */
 const DATABASE_CONNECTIONS = 8;
-/** Endpoints in trouble that have their turns side by side. */
-const TROUBLED_SLOTS = 16;
+/** Endpoints in trouble that have their turns side by side: they soon give their slots up. */
+const TROUBLED_SLOTS = 8;
 
 export interface WebhookWorkerOptions {
   readonly databaseUrl: string;

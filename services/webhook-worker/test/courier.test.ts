@@ -94,7 +94,20 @@ test("an endpoint that begins to fail is not flooded: the turn ends with its fir
   const courier = aCourier(stores);
   await courier.serve(id, CALM);
   expect(receiver.received.length).toBeLessThan(40);
-  expect(courier.asked).toEqual([{ endpointId: id, troubled: true }]); // more is due
+  expect(courier.asked).toEqual([]); // more is due, and left to the sweep
+});
+
+test("an endpoint that fails gets few attempts in a turn, and rests after it", async () => {
+  const bad = await behaveBadly("500", { slowMs: 0, elsewhere: "" });
+  const { id } = await anEndpoint(pool, bad.url, { failingSince: Date.now() });
+  await happen(pool, [id], 100);
+  const tried = async () => (await deliveriesOf(pool, id)).filter(({ tries }) => tries > 0).length;
+  const courier = aCourier(stores, { restMs: 60_000 });
+  await courier.serve(id, TROUBLED);
+  expect(await tried()).toBe(8);
+  await courier.serve(id, TROUBLED);
+  expect(await tried()).toBe(8);
+  expect(courier.asked).toEqual([]);
 });
 
 test("tries come to an end: after the last one the delivery has failed", async () => {

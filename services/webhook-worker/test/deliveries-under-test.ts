@@ -226,6 +226,7 @@ export function aCourier(
     metrics: createWebhookMetrics(registry),
     log: silent,
     stopping: stopping.signal,
+    restMs: 0,
     ...parts,
   });
   onTestFinished(async () => {

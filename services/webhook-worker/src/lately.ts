@@ -1,18 +1,17 @@
-// Which endpoints were slow lately, as far as this process has seen: they go with those in trouble, for a while.
+// What this process saw of endpoints lately, and forgets after a while: that they were slow, that they are to rest.
 import type { WebhookEndpointId } from "@holdfast/domain";
 
-/** Milliseconds for which an endpoint counts as slow after it was. */
-const REMEMBERED_MS = 60_000;
 /** Endpoints that are remembered; of more, the first ones are forgotten. */
 const REMEMBERED_MAX = 10_000;
 
-export interface Slowness {
+export interface Lately {
   note(endpointId: WebhookEndpointId): void;
   forget(endpointId: WebhookEndpointId): void;
   has(endpointId: WebhookEndpointId): boolean;
 }
 
-export function createSlowness(monotonicMs: () => number): Slowness {
+/** `forMs`: milliseconds until it is forgotten. */
+export function createLately(forMs: number, monotonicMs: () => number): Lately {
   const notedAt = new Map<WebhookEndpointId, number>();
   return {
     note(endpointId) {
@@ -22,7 +21,6 @@ export function createSlowness(monotonicMs: () => number): Slowness {
       if (notedAt.size > REMEMBERED_MAX && eldest !== undefined) notedAt.delete(eldest);
     },
     forget: (endpointId) => void notedAt.delete(endpointId),
-    has: (endpointId) =>
-      monotonicMs() - (notedAt.get(endpointId) ?? Number.NEGATIVE_INFINITY) < REMEMBERED_MS,
+    has: (endpointId) => monotonicMs() - (notedAt.get(endpointId) ?? Number.NEGATIVE_INFINITY) < forMs,
   };
 }

@@ -18,7 +18,6 @@ import { createLately } from "./lately.ts";
 import type { WebhookMetrics } from "./metrics.ts";
 import { createRecorder, type Recorder, type RecorderDeps } from "./record.ts";
 import { type SendDeps, sendOne } from "./send.ts";
-import { createSlowness } from "./slow.ts";
 
 /** Attempts of one endpoint at once; of one that is slow; of one whose last attempt failed. */
 const IN_FLIGHT_MAX = 8;

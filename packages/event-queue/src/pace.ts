@@ -4,8 +4,9 @@ import type { EventId } from "@holdfast/domain";
 import type { Redis } from "ioredis";
 import { eventKeys } from "./names.ts";
 
-/** Milliseconds of work from which the pace of a queue is told: the last one to two such windows. */
+/** Milliseconds of work from which the pace of a queue is told, and those by which they move on. */
 export const PACE_WINDOW_MS = 2_000;
+export const PACE_MARK_MS = 500;
 /** Milliseconds without a settlement after which nothing is said of the pace. */
 export const PACE_GAP_MS = 5_000;
 /** Milliseconds between two settlements, at least, for anything to be said of the time between them. */

@@ -2,7 +2,9 @@
 // checks in one step with its effect that the drain still owns the event: a frozen owner that wakes up claims nothing and
 // settles nothing.
 // They use BullMQ's own keys; `test/bullmq-contract.test.ts` holds what they rely on for the pinned version.
-import { PACE_GAP_MS, PACE_WINDOW_MS } from "./pace.ts";
+import { PACE_GAP_MS, PACE_MARK_MS, PACE_WINDOW_MS } from "./pace.ts";
+
+const MARKS = Array.from({ length: PACE_WINDOW_MS / PACE_MARK_MS + 1 }, (_, i) => `'mark${i}'`);
 
 /**
  * Adds a job as BullMQ does, counts its commands, and tells whether a drain owns the event: one that does will find the
@@ -48,23 +50,30 @@ return found
 `;
 
 /**
- * Notes at a settlement how fast commands end. The pace is what ended from 'since' to 'at'; 'mark' is where the next 'since'
- * will be: so it speaks of the last one to two windows, always whole batches. After a gap, or when the clock was put
- * back, it begins anew.
+ * Notes at a settlement how fast commands end. The pace is what ended from 'since' to 'at', always whole batches. Of each
+ * stretch of time the first settlement is a mark; 'since' is the oldest mark in the window. After a gap, or when the
+ * clock was put back, it begins anew.
  */
 const NOTE_PACE = `
 local function notePace(count, done)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local known = redis.call('HMGET', count, 'at', 'mark', 'mark-done')
+  local stretch = math.floor(now / ${PACE_MARK_MS})
+  local known = redis.call('HMGET', count, 'at', 'stretch')
   local at = tonumber(known[1] or '0')
-  if now < at or now - at > ${PACE_GAP_MS} then
-    redis.call('HSET', count, 'since', now, 'since-done', done, 'mark', now, 'mark-done', done, 'at', now)
-  elseif now - known[2] >= ${PACE_WINDOW_MS} then
-    redis.call('HSET', count, 'since', known[2], 'since-done', known[3], 'mark', now, 'mark-done', done, 'at', now)
-  else
-    redis.call('HSET', count, 'at', now)
+  local anew = now < at or now - at > ${PACE_GAP_MS}
+  if anew then redis.call('HDEL', count, ${MARKS.join(", ")}) end
+  if anew or tonumber(known[2]) ~= stretch then
+    redis.call('HSET', count, 'stretch', stretch, 'mark' .. stretch % ${MARKS.length}, now .. ' ' .. done)
+    local since, sinceDone = now, done
+    for _, mark in ipairs(redis.call('HMGET', count, ${MARKS.join(", ")})) do
+      local markAt, markDone = string.match(mark or '', '^(%d+) (%d+)$')
+      markAt = tonumber(markAt)
+      if markAt and markAt < since and markAt >= now - ${PACE_WINDOW_MS} then since, sinceDone = markAt, markDone end
+    end
+    redis.call('HSET', count, 'since', since, 'since-done', sinceDone)
   end
+  redis.call('HSET', count, 'at', now)
 end`;
 
 /**
@@ -109,7 +118,7 @@ if redis.call('GET', KEYS[3]) ~= ARGV[1] then return -1 end
 redis.call('DEL', KEYS[3])
 if redis.call('LLEN', KEYS[2]) > 0 then
   redis.call('HSET', KEYS[5], 'let-go', 1)
-  redis.call('HDEL', KEYS[4], 'since', 'since-done', 'mark', 'mark-done', 'at')
+  redis.call('HDEL', KEYS[4], 'since', 'since-done', 'at')
   return 0
 end
 if redis.call('LLEN', KEYS[1]) > 0 then return 0 end

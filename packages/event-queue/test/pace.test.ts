@@ -1,7 +1,14 @@
 // How fast a queue goes, as settlements note it, and what is told of it.
 import type { EventId } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { PACE_GAP_MS, PACE_SPAN_MIN_MS, PACE_WINDOW_MS, placeIn, readPaces } from "../src/index.ts";
+import {
+  PACE_GAP_MS,
+  PACE_MARK_MS,
+  PACE_SPAN_MIN_MS,
+  PACE_WINDOW_MS,
+  placeIn,
+  readPaces,
+} from "../src/index.ts";
 import { type Connected, connect, NOTHING_SETTLED, reserves } from "./connected.ts";
 
 let redis: Connected;
@@ -35,37 +42,48 @@ async function aDrain(jobs: number) {
     },
     /** As if what was noted had been noted so much earlier. */
     async age(ms: number) {
-      const noted = await redis.redis.hmget(count, "since", "mark", "at");
-      const [since, mark, at] = noted.map((time) => Number(time) - ms);
-      await redis.redis.hset(count, { since, mark, at });
+      const noted = await redis.redis.hgetall(count);
+      const marks = Object.keys(noted).filter((field) => field.startsWith("mark"));
+      await redis.redis.hdel(count, "stretch", ...marks); // the next settlement is of another stretch
+      const stretches = PACE_WINDOW_MS / PACE_MARK_MS + 1;
+      for (const mark of marks) {
+        const place = Number(mark.slice("mark".length)) - Math.ceil(ms / PACE_MARK_MS);
+        const [time, done] = (noted[mark] ?? "").split(" ");
+        const moved = `mark${((place % stretches) + stretches) % stretches}`;
+        await redis.redis.hset(count, moved, `${Number(time) - ms} ${done}`);
+      }
+      for (const field of ["since", "at"]) await redis.redis.hincrby(count, field, -ms);
     },
   };
 }
 
-test("a pace is told from the second settlement on, over one to two windows, and not after a gap", async () => {
-  const { eventId, age, count, settle } = await aDrain(60);
-  expect(await paceOf(eventId)).toEqual({ enqueued: 60, done: 0, msPerCommand: null });
+test("a pace is told from the second settlement on, over a window that moves on, and not after a gap", async () => {
+  const { eventId, age, count, settle } = await aDrain(90);
+  const sinceDone = () => redis.redis.hget(count, "since-done");
+  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 0, msPerCommand: null });
   await settle(10);
-  expect(await paceOf(eventId)).toEqual({ enqueued: 60, done: 10, msPerCommand: null });
+  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 10, msPerCommand: null });
   await age(PACE_WINDOW_MS / 2);
   await settle(10);
   const early = await paceOf(eventId);
   expect(early?.msPerCommand).toBeGreaterThanOrEqual(PACE_WINDOW_MS / 2 / 10);
   expect(early?.msPerCommand).toBeLessThan(PACE_WINDOW_MS / 10);
+  expect(await sinceDone()).toBe("10");
 
-  await age(PACE_WINDOW_MS);
-  await settle(10); // the first window ends, and is told of as a whole
-  expect(await redis.redis.hmget(count, "since-done", "mark-done")).toEqual(["10", "30"]);
-  await age(PACE_WINDOW_MS);
+  await age(PACE_WINDOW_MS - PACE_MARK_MS);
+  await settle(10); // the first mark is out of the window
+  expect(await sinceDone()).toBe("20");
+  await age(PACE_WINDOW_MS + 1);
+  await settle(10); // so are all
+  expect([await sinceDone(), (await paceOf(eventId))?.msPerCommand]).toEqual(["40", null]);
+
+  await age(PACE_MARK_MS);
   await settle(10);
-  expect(await redis.redis.hmget(count, "since-done", "mark-done")).toEqual(["30", "40"]);
-  const late = await paceOf(eventId);
-  expect(late?.msPerCommand).toBeGreaterThanOrEqual(PACE_WINDOW_MS / 10);
-
+  expect((await paceOf(eventId))?.msPerCommand).toBeGreaterThanOrEqual(PACE_MARK_MS / 10);
   await age(PACE_GAP_MS + 1);
-  expect(await paceOf(eventId)).toEqual({ enqueued: 60, done: 40, msPerCommand: null });
+  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 50, msPerCommand: null });
   await settle(10);
-  expect(await redis.redis.hmget(count, "since-done", "mark-done")).toEqual(["50", "50"]);
+  expect(await sinceDone()).toBe("60");
 });
 
 test("a clock that was put back begins the pace anew", async () => {
@@ -75,6 +93,20 @@ test("a clock that was put back begins the pace anew", async () => {
   await settle(10);
   expect(await redis.redis.hget(count, "since-done")).toBe("20");
   expect(Number(await redis.redis.hget(count, "at"))).toBeLessThanOrEqual(await nowInRedis());
+});
+
+test("settlements of one stretch share its mark", async () => {
+  const { age, count, settle } = await aDrain(40);
+  await settle(10);
+  await age(PACE_SPAN_MIN_MS);
+  await settle(10);
+  const marks = async () =>
+    Object.keys(await redis.redis.hgetall(count)).filter((field) => field.startsWith("mark"));
+  const before = await marks();
+  const [stretch, now] = await Promise.all([redis.redis.hget(count, "stretch"), nowInRedis()]);
+  await settle(10);
+  const isOther = Math.floor((await nowInRedis()) / PACE_MARK_MS) !== Math.floor(now / PACE_MARK_MS);
+  if (!isOther) expect([await redis.redis.hget(count, "stretch"), await marks()]).toEqual([stretch, before]);
 });
 
 test("who lets go with jobs in hand, as of a paused event, takes the pace away; who only makes room does not", async () => {

@@ -1,7 +1,9 @@
 // Single requests and lists: what is sent, what is resolved to, what is thrown.
 import { expect, test } from "vitest";
+import { presentProblem, problemOf } from "../../contracts/src/problem.ts";
+import type { Refusal } from "../../domain/src/index.ts";
 import { openClient } from "../src/client.ts";
-import { ConnectionLost, HoldfastProblem, UnexpectedAnswer } from "../src/index.ts";
+import { ConnectionLost, HoldfastProblem, type Problem, UnexpectedAnswer } from "../src/index.ts";
 import { json, lost, playClock, playServer, problem, type Reply } from "./played.ts";
 import { COMMAND_ID, EVENT_ID, left, reservation } from "./resources.ts";
 
@@ -44,6 +46,28 @@ test("a problem keeps what is its own apart from what all have", async () => {
   if (!(error instanceof HoldfastProblem) || !error.is("overlap")) throw error;
   expect(error.members).toEqual({ reservationId: reservation.id, retryable: true });
   expect(error.message).toBe("overlap: overlap, in words");
+});
+
+test("the members that the compiler knows are those that problems have", () => {
+  const membersOf = (refusal: Refusal) =>
+    new HoldfastProblem(presentProblem(problemOf(refusal), { instance: "/", requestId: "r" }) as Problem)
+      .members;
+  const reservationId = reservation.id as Extract<Refusal, { code: "overlap" }>["reservationId"];
+  const waitlistEntryId = "wle_x" as Extract<Refusal, { code: "already-waiting" }>["waitlistEntryId"];
+  const at = 0 as Extract<Refusal, { code: "sales-not-open" }>["salesOpenAt"];
+  const iso = "1970-01-01T00:00:00.000Z";
+  expect(membersOf({ code: "all-held", earliestReleaseAt: at })).toEqual({ earliestReleaseAt: iso });
+  expect(membersOf({ code: "already-reserved", reservationId })).toEqual({ reservationId });
+  expect(membersOf({ code: "already-waiting", waitlistEntryId })).toEqual({ waitlistEntryId });
+  const taken = { held: 1, purchased: 2 };
+  expect(membersOf({ code: "capacity-below-committed", ...taken })).toEqual(taken);
+  expect(membersOf({ code: "limit-exceeded", limit: "user" })).toEqual({ limit: "user" });
+  const cooldown = { code: "limit-exceeded", limit: "cooldown", retryAt: at } as const;
+  expect(membersOf(cooldown)).toEqual({ limit: "cooldown", retryAt: iso });
+  const overlap = { reservationId, retryable: false };
+  expect(membersOf({ code: "overlap", ...overlap })).toEqual(overlap);
+  expect(membersOf({ code: "sales-not-open", salesOpenAt: at })).toEqual({ salesOpenAt: iso });
+  expect(membersOf({ code: "sold-out" })).toEqual({});
 });
 
 test("a list is read page after page, and no page before it is wanted", async () => {

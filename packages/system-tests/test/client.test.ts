@@ -1,7 +1,7 @@
 // N7: the client against real services: what it does while a worker stands still, and the examples of its README, each a
 // program of its own as whoever copies it has it. Only where Holdfast is differs, and the receiver's port.
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,12 +17,12 @@ import {
   StillQueued,
 } from "@holdfast/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readExamples } from "../../client/test/examples.ts";
 import { at } from "./crowd.ts";
 import { createEvent } from "./population.ts";
 import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
 
 const run = promisify(execFile);
-const README = new URL("../../client/README.md", import.meta.url);
 const MODULES = fileURLToPath(new URL("../node_modules", import.meta.url));
 /** What the examples say, for what is so here. */
 const URL_IN_EXAMPLES = "http://127.0.0.1:3000";
@@ -61,8 +61,7 @@ afterAll(async () => {
 
 /** Runs the example below a heading; resolves to the lines that it wrote. Rejects when it fails. */
 async function runExample(heading: string): Promise<string[]> {
-  const [, section = ""] = (await readFile(README, "utf8")).split(`\n## ${heading}\n`);
-  const [, code = ""] = /^```ts\n(.*?)^```$/ms.exec(section.split("\n## ", 1)[0] ?? "") ?? [];
+  const { code = "" } = (await readExamples()).find(({ name }) => name === heading) ?? {};
   expect(code).toContain(`"${URL_IN_EXAMPLES}"`);
   const program = join(home, "example.mts");
   const url = at(system.gateways, 0).process.url;

@@ -1626,7 +1626,7 @@ export interface components {
             object: "webhookEndpoint";
             id: string;
             url: string;
-            types: ("command.succeeded" | "command.rejected" | "command.failed" | "reservation.held" | "reservation.purchased" | "reservation.cancelled" | "reservation.expired" | "waitlist.joined" | "waitlist.offered" | "waitlist.fulfilled" | "waitlist.declined" | "waitlist.lapsed" | "waitlist.left" | "waitlist.closed" | "event.cancelled")[] | null;
+            types: ("command.succeeded" | "command.rejected" | "command.failed" | "reservation.held" | "reservation.purchased" | "reservation.cancelled" | "reservation.expired" | "waitlist.joined" | "waitlist.offered" | "waitlist.fulfilled" | "waitlist.declined" | "waitlist.lapsed" | "waitlist.left" | "waitlist.closed" | "event.cancelled")[];
             description: string | null;
             /** @enum {string} */
             status: "unverified" | "active" | "disabled";
@@ -1647,7 +1647,7 @@ export interface components {
             object: "webhookEndpoint";
             id: string;
             url: string;
-            types: ("command.succeeded" | "command.rejected" | "command.failed" | "reservation.held" | "reservation.purchased" | "reservation.cancelled" | "reservation.expired" | "waitlist.joined" | "waitlist.offered" | "waitlist.fulfilled" | "waitlist.declined" | "waitlist.lapsed" | "waitlist.left" | "waitlist.closed" | "event.cancelled")[] | null;
+            types: ("command.succeeded" | "command.rejected" | "command.failed" | "reservation.held" | "reservation.purchased" | "reservation.cancelled" | "reservation.expired" | "waitlist.joined" | "waitlist.offered" | "waitlist.fulfilled" | "waitlist.declined" | "waitlist.lapsed" | "waitlist.left" | "waitlist.closed" | "event.cancelled")[];
             description: string | null;
             /** @enum {string} */
             status: "unverified" | "active" | "disabled";

@@ -10,6 +10,7 @@ import {
   disableEndpoint,
   dueDeliveries,
   type EndedAttempt,
+  endpointsWithPending,
   giveUpDeliveries,
   hasDueDeliveries,
   insertEndpointMessage,
@@ -18,7 +19,9 @@ import {
   noteWorking,
   otherEndpoints,
   putOffDeliveries,
+  type Queryable,
   recordAttempts,
+  removeOldDeliveries,
 } from "../src/index.ts";
 
 let database: TestDatabase;
@@ -165,4 +168,77 @@ test("an owner's other active endpoints are told apart by whether they are in tr
     { id: two, troubled: false },
     { id: three, troubled: true },
   ]);
+});
+
+interface Plan {
+  "Node Type": string;
+  "Relation Name"?: string;
+  "Index Name"?: string;
+  Plans?: Plan[];
+}
+const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
+
+/** Which indexes, and tables without one, each statement reads. */
+async function reads(): Promise<Record<string, string[]>> {
+  const read: Record<string, string[]> = {};
+  const endpoint = newId("webhookEndpoint");
+  const explained = (name: string, statement: (tx: pg.ClientBase) => Promise<unknown>) =>
+    inTransaction(pool, async (tx) => {
+      const query = async (given: string | pg.QueryConfig, values: unknown[] = []) => {
+        const { text, values: bound = [] } = typeof given === "string" ? { text: given, values } : given;
+        if (text.startsWith("SET")) return tx.query(text);
+        const { rows } = await tx.query<{ "QUERY PLAN": { Plan: Plan }[] }>(
+          `EXPLAIN (FORMAT JSON, COSTS OFF) ${text}`,
+          bound,
+        );
+        const nodes = rows[0]?.["QUERY PLAN"].flatMap(({ Plan: plan }) => nodesOf(plan)) ?? [];
+        const found = nodes.flatMap(({ "Node Type": type, "Relation Name": table, "Index Name": index }) => {
+          if (index !== undefined) return [index];
+          return type === "Seq Scan" ? [`all of ${table}`] : [];
+        });
+        read[name] = [...new Set([...(read[name] ?? []), ...found])].sort();
+        return { rows: [], rowCount: 0 };
+      };
+      await statement({ query } as unknown as pg.ClientBase);
+    });
+  const asTx = (tx: pg.ClientBase): Queryable => tx;
+  await explained("due", (tx) =>
+    dueDeliveries(asTx(tx), endpoint, { inHand: [], verificationOnly: false, limit: 32 }),
+  );
+  await explained("has due", (tx) => hasDueDeliveries(tx, endpoint));
+  await explained("record", (tx) => recordAttempts(tx, [failed(newId("delivery"))]));
+  await explained("give up", (tx) => giveUpDeliveries(tx, endpoint, { keepVerification: true, limit: 500 }));
+  await explained("put off", (tx) => putOffDeliveries(tx, endpoint, { waitMs: 1, limit: 500 }));
+  await explained("pending", (tx) => endpointsWithPending(tx, { after: null, limit: 2_000 }));
+  await explained("old", (tx) => removeOldDeliveries(tx, { days: 30, limit: 5_000 }));
+  return read;
+}
+
+test("however many deliveries there are, each statement goes by an index that holds what it is about", async () => {
+  await pool.query(
+    `WITH told AS (
+      INSERT INTO webhook_messages (id, event_id, sequence, type, notice, created_at)
+      SELECT 'msg_' || n, 'evt_x', n, 'reservation.held', '{}', now() FROM generate_series(1, 20000) n RETURNING id
+    )
+    INSERT INTO webhook_deliveries (id, endpoint_id, message_id, status, next_attempt_at, created_at)
+    SELECT 'dlv_' || n, 'whk_' || n % 200, 'msg_' || n, CASE WHEN n % 10 = 0 THEN 'pending' ELSE 'delivered' END,
+      CASE WHEN n % 10 = 0 THEN now() END, now()
+    FROM generate_series(1, 20000) n`,
+  );
+  await pool.query("ANALYZE webhook_messages, webhook_deliveries");
+  expect(await reads()).toEqual({
+    due: ["webhook_deliveries_due_idx", "webhook_messages_pkey"],
+    "has due": ["webhook_deliveries_due_idx"],
+    record: ["webhook_deliveries_pkey"],
+    "give up": ["webhook_deliveries_due_idx", "webhook_deliveries_pkey", "webhook_messages_pkey"],
+    "put off": ["webhook_deliveries_due_idx", "webhook_deliveries_pkey", "webhook_messages_pkey"],
+    pending: ["webhook_deliveries_due_idx", "webhook_endpoints_pkey"],
+    old: [
+      "webhook_deliveries_created_at_idx",
+      "webhook_deliveries_once_key",
+      "webhook_deliveries_pkey",
+      "webhook_messages_created_at_idx",
+      "webhook_messages_pkey",
+    ],
+  });
 });

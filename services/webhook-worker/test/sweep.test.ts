@@ -1,5 +1,5 @@
 // The sweep: what no job speaks of is found, what is old goes, and one worker at a time looks.
-import { ATTEMPTS_KEPT_MAX, endpointsWithPending, inTransaction, recordAttempts } from "@holdfast/db";
+import { ATTEMPTS_KEPT_MAX, recordAttempts } from "@holdfast/db";
 import type { DeliveryId, WebhookEndpointId } from "@holdfast/domain";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -146,26 +146,6 @@ test(`what is older than ${KEPT_DAYS} days goes: deliveries first, messages when
   expect(rows).toHaveLength(2);
   expect(await sweepOnce({ pool, deliveries }, null)).toMatchObject({ removed: 0 });
 });
-
-test("the look for what is pending skips from endpoint to endpoint by index", async () => {
-  const made = await endpoints(3);
-  await happen(pool, made, 200);
-  const reads = await inTransaction(pool, async (tx) => {
-    await tx.query("SET LOCAL enable_seqscan = off");
-    const before = await tuplesRead(tx);
-    await endpointsWithPending(tx, { after: null, limit: 100 });
-    await tx.query("SELECT pg_stat_force_next_flush()");
-    return { before };
-  });
-  expect((await tuplesRead(pool)) - reads.before).toBeLessThan(60);
-});
-
-const tuplesRead = async (tx: Pick<pg.ClientBase, "query">): Promise<number> => {
-  const { rows } = await tx.query<{ read: string }>(
-    `SELECT idx_tup_read AS read FROM pg_stat_user_indexes WHERE indexrelname = 'webhook_deliveries_due_idx'`,
-  );
-  return Number(rows[0]?.read ?? 0);
-};
 
 test("who has a delivery sent again and again keeps the last attempts of it", async () => {
   const [one] = (await endpoints(1)) as [WebhookEndpointId];

@@ -1,12 +1,12 @@
-// Run by hand after a change of the API, behind the gateway's `openapi`: writes the types of what the document describes.
-// A test holds the committed file to the document.
+// Run after every change of the API, by the gateway's script `openapi`: writes the types of what the document
+// describes. A test holds the committed file to the document.
 import { readFile, writeFile } from "node:fs/promises";
 import openapiTS, { astToString } from "openapi-typescript";
 
 const DOCUMENT = new URL("../../services/gateway/openapi.json", import.meta.url);
 const GENERATED = new URL("src/generated/api.ts", import.meta.url);
 const HEADER =
-  "// Types of the API, made from its OpenAPI document by `pnpm --filter @holdfast/client generate`.\n\n";
+  "// Types of the API, made from its OpenAPI document by `pnpm --filter @holdfast/gateway openapi`.\n\n";
 
 /** A field with a default need not be sent. */
 const OPTIONS = { defaultNonNullable: false };

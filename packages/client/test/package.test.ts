@@ -36,7 +36,7 @@ beforeAll(async () => {
 }, BUILD_TIMEOUT_MS);
 afterAll(() => rm(home, { recursive: true }));
 
-test("the types are those of the committed document (rewrite them with `pnpm --filter @holdfast/client generate`)", async () => {
+test("the types are those of the committed document (rewrite both with `pnpm --filter @holdfast/gateway openapi`)", async () => {
   expect(await generate()).toBe(await readFile(join(PACKAGE, "src/generated/api.ts"), "utf8"));
 });
 

@@ -1,4 +1,4 @@
-// Types of the API, made from its OpenAPI document by `pnpm --filter @holdfast/client generate`.
+// Types of the API, made from its OpenAPI document by `pnpm --filter @holdfast/gateway openapi`.
 
 export interface paths {
     "/v1/auth/register": {

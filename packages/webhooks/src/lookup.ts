@@ -2,7 +2,7 @@
 import { lookup as systemLookup } from "node:dns";
 import { Resolver } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
-import { type AllowedHosts, isAllowedAddress, isAllowedHost } from "./allowed-hosts.ts";
+import { type AllowedHosts, isAllowedAddress, isAllowedHost, plainHost } from "./allowed-hosts.ts";
 import { isPublicAddress } from "./public-address.ts";
 import { checkUrl, portOf } from "./url-policy.ts";
 
@@ -28,7 +28,7 @@ export class AddressRefused extends Error {
 export function createResolve(allowed: AllowedHosts): Resolve {
   const resolver = new Resolver({ timeout: QUESTION_MS, tries: QUESTIONS });
   return async (hostname) => {
-    if (allowed.some(({ host }) => host === hostname)) return lookUpHere(hostname);
+    if (allowed.some(({ host }) => host === plainHost(hostname))) return lookUpHere(hostname);
     const answers = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
     const addresses = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
     if (addresses.length === 0) throw new Error("the name leads nowhere");

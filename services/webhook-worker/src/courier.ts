@@ -34,7 +34,7 @@ export const SLOW_MS = 2_000;
 const SLOW_FOR_MS = 60_000;
 /** Milliseconds after which a turn in trouble gives its slot up. */
 const TROUBLED_PATIENCE_MS = 250;
-/** Turns of one process that go on aside. With more, they keep their slots. */
+/** Turns of one process that go on aside. With more, they keep their slots; those in trouble leave half to others. */
 const ASIDE_MAX = 512;
 /** Deliveries claimed at once, for each that may be in flight. */
 const CLAIMED_AHEAD = 4;
@@ -95,15 +95,23 @@ export function createCourier(deps: CourierDeps): Courier {
       recorder: createRecorder(endpointId, endpoint, deps),
       worked: false,
     };
-    const ended = take(turn, endpoint).finally(() => letGo(turn));
+    const ended = take(turn, endpoint);
     if (await endsWithin(ended, troubled ? Math.min(slowMs, TROUBLED_PATIENCE_MS) : slowMs)) return;
     if (!troubled) slow.note(endpointId);
-    if (aside.size >= asideMax) return ended;
+    if (aside.size >= (troubled ? asideMax / 2 : asideMax)) return ended;
     const going = ended.catch(onTrouble).finally(() => aside.delete(going));
     aside.add(going);
   }
 
   async function take(turn: Turn, endpoint: DeliveryEndpoint | null): Promise<void> {
+    try {
+      await work(turn, endpoint);
+    } finally {
+      await letGo(turn);
+    }
+  }
+
+  async function work(turn: Turn, endpoint: DeliveryEndpoint | null): Promise<void> {
     if (endpoint === null || endpoint.ownerDisabled) return giveUp(turn, { keepVerification: false });
     switch (endpoint.status) {
       case "active":
@@ -136,23 +144,26 @@ export function createCourier(deps: CourierDeps): Courier {
     const goesOn = (): boolean =>
       left > 0 && !stopping.aborted && !lease.lost && !recorder.turned && monotonicMs() < until;
 
-    while (goesOn()) {
-      if (inHand.size >= most) {
-        await Promise.race(inHand.values());
-        continue;
+    try {
+      while (goesOn()) {
+        if (inHand.size >= most) {
+          await Promise.race(inHand.values());
+          continue;
+        }
+        if (claimed.length === 0) {
+          const claim = { inHand: [...inHand.keys()], verificationOnly, limit: most * CLAIMED_AHEAD };
+          claimed = await dueDeliveries(pool, endpointId, claim);
+        }
+        const next = claimed.shift();
+        if (next === undefined) break;
+        turn.worked = true;
+        left -= 1;
+        const sending = send(next).finally(() => inHand.delete(next.id));
+        inHand.set(next.id, sending);
       }
-      if (claimed.length === 0) {
-        const claim = { inHand: [...inHand.keys()], verificationOnly, limit: most * CLAIMED_AHEAD };
-        claimed = await dueDeliveries(pool, endpointId, claim);
-      }
-      const next = claimed.shift();
-      if (next === undefined) break;
-      turn.worked = true;
-      left -= 1;
-      const sending = send(next).finally(() => inHand.delete(next.id));
-      inHand.set(next.id, sending);
+    } finally {
+      await Promise.all(inHand.values());
     }
-    await Promise.all(inHand.values());
     if (recorder.disabled) await giveUp(turn, { keepVerification: true });
 
     async function send(delivery: DueDelivery): Promise<void> {

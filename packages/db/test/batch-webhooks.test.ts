@@ -1,6 +1,6 @@
 // What a batch tells others: whose endpoints hear of it, and how messages and deliveries are written with it or not at all.
 import {
-  type EventId,
+  type AnyCommand,
   type Notice,
   offerIdOf,
   reservationIdOf,
@@ -22,7 +22,7 @@ import {
   reserve,
   type TestEvent,
 } from "../../testkit/src/index.ts";
-import { type BatchWrite, loadBatch, type Subscriber } from "../src/inventory.ts";
+import { type BatchWrite, type LoadedBatch, loadBatch, type Subscriber } from "../src/inventory.ts";
 import { type Batches, expectSound, OWNER, openBatches } from "./batch-under-test.ts";
 
 let batches: Batches;
@@ -48,20 +48,25 @@ beforeEach(async () => {
 const setRole = async (userId: UserId, role: string): Promise<unknown> =>
   batches.database.pool.query("UPDATE users SET role = $2 WHERE id = $1", [userId, role]);
 
-/** Whom a batch of these commands finds listening; nothing is written. */
-async function heard(
-  commands: Parameters<Batches["apply"]>[1],
-  of: EventId = event.id,
-): Promise<Subscriber[]> {
+/** What a batch of these commands is loaded with, by a drain that comes after all before it; nothing is written. */
+async function loaded(commands: readonly AnyCommand[]): Promise<LoadedBatch> {
+  const { pool } = batches.database;
+  const { rows } = await pool.query<{ fence: string }>("SELECT fence FROM event_lanes WHERE event_id = $1", [
+    event.id,
+  ]);
   const tx = await batches.connect();
   try {
-    const { subscribers } = await loadBatch(tx, of, OWNER, commands, Date.now());
-    return [...subscribers];
+    const claim = { owner: "another", after: Number(rows[0]?.fence) };
+    return await loadBatch(tx, event.id, claim, commands, Date.now());
   } finally {
     await tx.query("ROLLBACK");
     tx.release();
   }
 }
+
+/** Whom it finds listening. */
+const heard = async (...commands: AnyCommand[]): Promise<readonly Subscriber[]> =>
+  (await loaded(commands)).subscribers;
 
 describe("who hears of a batch", () => {
   const idsOf = (subscribers: readonly Subscriber[]) => subscribers.map(({ id }) => id).sort();
@@ -75,7 +80,7 @@ describe("who hears of a batch", () => {
     await createEndpoint(pool, ann, { status: "unverified" });
     await createEndpoint(pool, ann, { status: "disabled" });
 
-    const found = await heard([reserve(event.id, ann)]);
+    const found = await heard(reserve(event.id, ann));
     expect(idsOf(found)).toEqual([mine, all, every].sort());
     expect(
       found
@@ -98,7 +103,7 @@ describe("who hears of a batch", () => {
     const organizer = await createEndpoint(pool, event.organizerId);
     await pool.query("UPDATE users SET disabled_at = now() WHERE id = $1", [ann]);
     await setRole(event.organizerId, "user");
-    const found = await heard([reserve(event.id, ann)]);
+    const found = await heard(reserve(event.id, ann));
     expect(found.map(({ id, hearsAll }) => [id, hearsAll])).toEqual([[organizer, false]]);
   });
 
@@ -114,19 +119,7 @@ describe("who hears of a batch", () => {
       "UPDATE reservations SET expires_at = now() - interval '1 minute' WHERE event_id = $1 AND status = 'held'",
       [event.id],
     );
-    const { rows } = await pool.query<{ fence: string }>(
-      "SELECT fence FROM event_lanes WHERE event_id = $1",
-      [event.id],
-    );
-    const tx = await batches.connect();
-    try {
-      const claim = { owner: "another", after: Number(rows[0]?.fence) };
-      const { subscribers } = await loadBatch(tx, event.id, claim, [out], Date.now());
-      expect(idsOf(subscribers)).toEqual(endpoints.sort());
-    } finally {
-      await tx.query("ROLLBACK");
-      tx.release();
-    }
+    expect(idsOf(await heard(out))).toEqual(endpoints.sort());
   });
 });
 
@@ -210,19 +203,8 @@ test("the entry of an offer is loaded for who listens, and for nobody", async ()
   expect(due.rowCount).toBe(1);
 
   const known = async (): Promise<string[]> => {
-    const { rows } = await pool.query<{ fence: string }>(
-      "SELECT fence FROM event_lanes WHERE event_id = $1",
-      [event.id],
-    );
-    const tx = await batches.connect();
-    try {
-      const claim = { owner: "another", after: Number(rows[0]?.fence) };
-      const commands = [expireDue(event.id, Date.now()), purchase(event.id, ann, reservationIdOf(hold.id))];
-      return [...(await loadBatch(tx, event.id, claim, commands, Date.now())).state.entries.keys()];
-    } finally {
-      await tx.query("ROLLBACK");
-      tx.release();
-    }
+    const asked = [expireDue(event.id, Date.now()), purchase(event.id, ann, reservationIdOf(hold.id))];
+    return [...(await loaded(asked)).state.entries.keys()];
   };
   expect(await known()).toEqual([]);
   await createEndpoint(pool, event.organizerId);

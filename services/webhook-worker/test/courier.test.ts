@@ -357,3 +357,19 @@ test("while the database takes nothing, an attempt is not made again, and is wri
   expect(receiver.received).toHaveLength(1);
   expect(await deliveriesOf(pool, id)).toMatchObject([{ status: "delivered", tries: 1 }]);
 });
+
+test("what cannot be worded takes its place in the schedule, and keeps nobody else waiting", async () => {
+  const secret = newSecret();
+  const receiver = await receive(secret);
+  const { id } = await anEndpoint(pool, receiver.url, { secret });
+  await ask(pool, id, { type: "reservation.held" });
+  const [message] = await happen(pool, [id]);
+  const courier = aCourier(stores);
+  await courier.serve(id, CALM);
+  await courier.serve(id, TROUBLED);
+  expect(receiver.received.map(({ message: one }) => one.id)).toEqual([message]);
+  expect(await deliveriesOf(pool, id)).toMatchObject([
+    { status: "pending", tries: 1, attempts: [{ status: null }] },
+    { status: "delivered" },
+  ]);
+});

@@ -10,7 +10,7 @@ import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
 let system: System;
 
 beforeAll(async () => {
-  system = await startSystem({ expiryWorkers: 1, waitlistWorkers: 1 });
+  system = await startSystem({ expiryWorkers: 1, waitlistWorkers: 1, webhookWorkers: 1 });
 }, START_TIMEOUT_MS);
 afterAll(() => system.close(), START_TIMEOUT_MS);
 
@@ -51,7 +51,8 @@ test("every metric is in the table of docs/operations.md as it is told, and none
   const [worker] = system.workers;
   const [expiry] = system.expiryWorkers;
   const [waitlist] = system.waitlistWorkers;
-  if (!(gateway && worker && expiry && waitlist)) throw new Error("one of each was asked for");
+  const [webhook] = system.webhookWorkers;
+  if (!(gateway && worker && expiry && waitlist && webhook)) throw new Error("one of each was asked for");
   const { reservePath } = await createEvent(system.pool, { capacity: 1 });
   const people = await createPeople(system.pool, 2);
   const held = await Promise.all(people.map(({ token }) => gateway.client.post(reservePath, { token })));
@@ -72,6 +73,7 @@ test("every metric is in the table of docs/operations.md as it is told, and none
     "reservation-worker": await scrape(worker.metricsUrl),
     "expiry-worker": await scrape(expiry.metricsUrl),
     "waitlist-worker": await scrape(waitlist.metricsUrl),
+    "webhook-worker": await scrape(webhook.metricsUrl),
   };
   const all = Object.entries(texts).flatMap(([service, text]) => told(service, text));
   expect((await documented()).toSorted()).toEqual(all.toSorted());

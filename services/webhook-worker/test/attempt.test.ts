@@ -1,5 +1,5 @@
 // One attempt at a time, at servers good and bad: how it ends, how long it takes, and where it never goes.
-import { connect, createServer as createTcpServer, type TcpNetConnectOpts } from "node:net";
+import { connect, createServer as createTcpServer, Socket, type TcpNetConnectOpts } from "node:net";
 import { type AllowedHosts, newSecret, readAllowedHosts, signedHeaders } from "@holdfast/webhooks";
 import { expect, onTestFinished, test } from "vitest";
 import { PRIVATE_HOSTS } from "../../../packages/webhooks/test/private-addresses.ts";
@@ -209,19 +209,30 @@ test("a name that leads to a private address, among others, is never connected t
 
 test("a name that leads elsewhere from one look to the next is judged by where it is connected to (N3)", async () => {
   const { connect: caught, caught: seen } = await trap();
+  const found: unknown[] = [];
   let looks = 0;
   const send = carrier({
     allowed: NOBODY,
-    attemptMs: LIMIT_MS,
-    // Public at first: nobody answers there. Then this machine.
-    resolve: async () => (++looks === 1 ? ["192.0.1.1"] : ["127.0.0.1"]),
-    connect: (options) => (looks === 0 ? connect({ ...options, port: 443 }) : caught(options)),
+    attemptMs: 5_000,
+    resolve: async () => (++looks === 1 ? ["8.8.8.8"] : ["127.0.0.1"]),
+    connect: (options) => (looks === 0 ? nobodyThere(options, found) : caught(options)),
   });
-  expect(await send("https://name.example/")).not.toEqual(unanswered("refused"));
+  expect(await send("https://name.example/")).toEqual(unanswered("unreachable"));
+  expect(found).toEqual([{ address: "8.8.8.8", family: 4 }]);
   expect(await send("https://name.example/")).toEqual(unanswered("refused"));
   expect(looks).toBe(2);
   expect(seen()).toEqual(NOTHING);
 });
+
+/** A socket that looks where it is to go, and gets no further: tests call nobody outside. */
+function nobodyThere({ host = "", lookup }: TcpNetConnectOpts, found: unknown[]): Socket {
+  const socket = new Socket();
+  lookup?.(host, { all: true }, (error, addresses) => {
+    if (Array.isArray(addresses)) found.push(...addresses);
+    socket.destroy(error ?? new Error("nobody there"));
+  });
+  return socket;
+}
 
 test("should a connection get to a private address all the same, not a byte is sent there (N3)", async () => {
   const { connect: caught, caught: seen } = await trap();

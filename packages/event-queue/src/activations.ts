@@ -5,6 +5,7 @@ import { type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
 import { ACTIVATIONS, eventKeys } from "./names.ts";
+import { gatherSignals } from "./signals.ts";
 
 /** Milliseconds that a dead worker's lease lasts. */
 export const LEASE_MS = 800;
@@ -47,43 +48,22 @@ export function openActivations(redis: Redis, prefix: string): Activations {
   queue.on("error", () => undefined); // the connection reports its own errors
   const key = (type: string) => queue.toKey(type);
 
-  const add = (eventId: EventId, depth: number) =>
+  const signal = gatherSignals((eventId: EventId, depth?: number) =>
     queue.add(
       "drain",
       { eventId },
       {
         // The job's id is BullMQ's: with one of our own, a signal during a drain would be lost.
         deduplication: { id: eventId, keepLastIfActive: true },
-        ...(depth < DEEP_COMMANDS ? {} : { priority: AFTER_OTHERS }),
+        ...((depth ?? 0) < DEEP_COMMANDS ? {} : { priority: AFTER_OTHERS }),
         attempts: FOREVER,
         backoff: { type: "fixed", delay: RETRY_DELAY_MS },
         stackTraceLimit: 1,
         removeOnComplete: true,
         removeOnFail: true,
       },
-    );
-
-  const running = new Map<EventId, { again: Promise<void> | null; done: Promise<void> }>();
-  async function signal(eventId: EventId, depth = 0): Promise<void> {
-    const current = running.get(eventId);
-    if (current !== undefined) {
-      // The one under way may have been read before our job was added: one more, for all who ask meanwhile.
-      current.again ??= current.done.then(
-        () => signal(eventId, depth),
-        () => signal(eventId, depth),
-      );
-      return current.again;
-    }
-    const done = add(eventId, depth).then(
-      () => void running.delete(eventId),
-      (error: unknown) => {
-        running.delete(eventId);
-        throw error;
-      },
-    );
-    running.set(eventId, { again: null, done });
-    return done;
-  }
+    ),
+  );
 
   return {
     signal,

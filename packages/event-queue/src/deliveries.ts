@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import { LEASE_CHECK_MS, LEASE_MS, RETRY_DELAY_MS } from "./activations.ts";
 import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
 import { DELIVERIES, DELIVERIES_TROUBLED, deliveryLeaseKey } from "./names.ts";
+import { gatherSignals } from "./signals.ts";
 
 const FOREVER = 1_000_000_000;
 const STREAM_LENGTH_MAX = 100;
@@ -55,7 +56,7 @@ function openDoor(redis: Redis, prefix: string, name: string) {
     streams: { events: { maxLen: STREAM_LENGTH_MAX } },
   });
   queue.on("error", () => undefined); // the connection reports its own errors
-  const add = (endpointId: WebhookEndpointId) =>
+  const signal = gatherSignals((endpointId: WebhookEndpointId) =>
     queue.add(
       "deliver",
       { endpointId },
@@ -68,29 +69,8 @@ function openDoor(redis: Redis, prefix: string, name: string) {
         removeOnComplete: true,
         removeOnFail: true,
       },
-    );
-
-  const running = new Map<WebhookEndpointId, { again: Promise<void> | null; done: Promise<void> }>();
-  function signal(endpointId: WebhookEndpointId): Promise<void> {
-    const current = running.get(endpointId);
-    if (current !== undefined) {
-      // The one under way may have been read before the caller committed: one more, for all who ask meanwhile.
-      current.again ??= current.done.then(
-        () => signal(endpointId),
-        () => signal(endpointId),
-      );
-      return current.again;
-    }
-    const done = add(endpointId).then(
-      () => void running.delete(endpointId),
-      (error: unknown) => {
-        running.delete(endpointId);
-        throw error;
-      },
-    );
-    running.set(endpointId, { again: null, done });
-    return done;
-  }
+    ),
+  );
 
   return {
     signal,

@@ -1,7 +1,7 @@
 // `pnpm start` as somebody runs it, with the real services and stores, on a data directory of its own.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, symlinkSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -90,6 +90,13 @@ function scenarios({ output }: Started): string[] {
   return lines.slice(0, end);
 }
 
+/** Makes it the data directory of a version that had no webhooks. */
+function forgetWebhookKey(dataDir: string): void {
+  const path = join(dataDir, "secrets.json");
+  const { webhookEncryptionKey: _later, ...earlier } = JSON.parse(readFileSync(path, "utf8"));
+  writeFileSync(path, JSON.stringify(earlier));
+}
+
 /** Sends Ctrl-C to the whole process group, as a terminal does, and waits for the end. Returns how long it took. */
 async function interrupt({ child }: Started): Promise<number> {
   const ended = once(child, "exit");
@@ -125,6 +132,7 @@ test("F1 one command starts everything, Ctrl-C ends it within 5 s and leaves not
   expect([runningPostgres(dataDir), runningRedis(dataDir)]).toEqual([undefined, undefined]);
   await expect(fetch(first.url)).rejects.toThrow();
 
+  forgetWebhookKey(dataDir);
   const second = await start(dataDir);
   expect(await eventIds(second.url)).toEqual(seeded);
   expect(scenarios(second)).toEqual(scenarios(first));

@@ -1,4 +1,4 @@
-// A TCP listener in front of a store that breaks the way in between: refuses, falls silent, cuts, or passes a
+// A TCP listener in front of a store that breaks the way in between: refuses, falls silent, cuts, delays, or passes a
 // request on and keeps its reply. Knows no protocol; what it looks for are bytes.
 import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 
@@ -14,6 +14,8 @@ export interface FaultProxy {
   silence(): void;
   /** Back to passing everything on. What was swallowed stays lost: connections that swallowed are cut. */
   pass(): Promise<void>;
+  /** From now on requests take so many milliseconds longer. */
+  delay(ms: number): void;
   /** Cuts the connections that are there. */
   cut(): void;
   /**
@@ -34,6 +36,7 @@ export async function openFaultProxy(storeUrl: string): Promise<FaultProxy> {
   const store = new URL(storeUrl);
   const sockets = new Set<Socket>();
   let silent = false;
+  let delayMs = 0;
   let trap: Trap | null = null;
 
   const server = createServer((client) => {
@@ -61,7 +64,8 @@ export async function openFaultProxy(storeUrl: string): Promise<FaultProxy> {
         caught = trap;
         trap = null;
       }
-      upstream.write(bytes);
+      if (delayMs === 0) upstream.write(bytes);
+      else setTimeout(() => upstream.write(bytes), delayMs); // timers of one length keep their order
     });
     upstream.on("data", (bytes) => {
       if (silent) return;
@@ -107,6 +111,9 @@ export async function openFaultProxy(storeUrl: string): Promise<FaultProxy> {
       if (silent) cut();
       silent = false;
       if (!server.listening) await listen(port);
+    },
+    delay: (ms) => {
+      delayMs = ms;
     },
     cut,
     loseReply: (request, reply) =>

@@ -19,6 +19,9 @@ import { planByIndex } from "./sweeps.ts";
 /** Attempts of one delivery that are kept: who has it sent again and again loses the first ones. */
 export const ATTEMPTS_KEPT_MAX = 100;
 
+/** Of rows that are named: worded so that the index of all that is pending, however small it looks, is not read for it. */
+const STILL_PENDING = "status NOT IN ('delivered', 'failed')";
+
 export interface DeliveryEndpoint {
   readonly ownerId: UserId;
   readonly ownerDisabled: boolean;
@@ -167,7 +170,7 @@ export async function activateEndpoint(
   if (rowCount === 0) return;
   await tx.query(
     `UPDATE webhook_deliveries SET next_attempt_at = statement_timestamp()
-    WHERE status = 'pending' AND id = ANY (ARRAY(
+    WHERE ${STILL_PENDING} AND id = ANY (ARRAY(
       SELECT id FROM webhook_deliveries
       WHERE endpoint_id = $1 AND status = 'pending' AND next_attempt_at > statement_timestamp()
       ORDER BY next_attempt_at LIMIT $2
@@ -238,7 +241,7 @@ export async function giveUpDeliveries(
 ): Promise<number> {
   const { rowCount } = await tx.query(
     `UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL
-    WHERE status = 'pending' AND id = ANY (ARRAY(
+    WHERE ${STILL_PENDING} AND id = ANY (ARRAY(
       SELECT d.id FROM webhook_deliveries d
       WHERE d.endpoint_id = $1 AND d.status = 'pending' AND NOT ($2::boolean AND ${IS_VERIFICATION})
       ORDER BY d.next_attempt_at LIMIT $3
@@ -263,7 +266,7 @@ export async function putOffDeliveries(
       status = CASE WHEN m.event_id IS NULL THEN 'failed' ELSE 'pending' END,
       next_attempt_at = CASE WHEN m.event_id IS NOT NULL THEN statement_timestamp() + $2 * interval '1 millisecond' END
     FROM webhook_messages m
-    WHERE m.id = d.message_id AND d.status = 'pending' AND d.id = ANY (ARRAY(
+    WHERE m.id = d.message_id AND d.${STILL_PENDING} AND d.id = ANY (ARRAY(
       SELECT d.id FROM webhook_deliveries d
       WHERE d.endpoint_id = $1 AND d.status = 'pending' AND d.next_attempt_at <= statement_timestamp()
         AND NOT ${IS_VERIFICATION}

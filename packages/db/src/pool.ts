@@ -14,7 +14,16 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** Milliseconds that any statement of a pool may take. */
 const STATEMENT_TIMEOUT_MS = 10_000;
 
-export function openPool({ url, name, max, onError }: PoolOptions): pg.Pool {
+/** For statements that all go by index: a plan that was made while tables were empty would be kept while they grow. */
+const BY_INDEX = ["-c enable_seqscan=off", "-c enable_hashjoin=off", "-c enable_mergejoin=off", "-c jit=off"];
+
+export function openPool({
+  url,
+  name,
+  max,
+  onError,
+  byIndex = false,
+}: PoolOptions & { readonly byIndex?: boolean }): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: name,
@@ -22,6 +31,7 @@ export function openPool({ url, name, max, onError }: PoolOptions): pg.Pool {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     query_timeout: STATEMENT_TIMEOUT_MS + SILENCE_MS,
+    ...(byIndex ? { options: BY_INDEX.join(" ") } : {}),
   });
   return survive(pool, onError);
 }
@@ -52,10 +62,7 @@ export function openBatchPool({ url, name, max, onError }: PoolOptions): pg.Pool
     `-c lock_timeout=${BATCH_LOCK_TIMEOUT_MS}`,
     `-c idle_in_transaction_session_timeout=${BATCH_IDLE_TIMEOUT_MS}`,
     "-c plan_cache_mode=force_generic_plan",
-    "-c enable_seqscan=off",
-    "-c enable_hashjoin=off",
-    "-c enable_mergejoin=off",
-    "-c jit=off",
+    ...BY_INDEX,
   ];
   const pool = new pg.Pool({
     connectionString: url,

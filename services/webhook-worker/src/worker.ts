@@ -46,7 +46,7 @@ export async function startWebhookWorker(options: WebhookWorkerOptions): Promise
   const name = "holdfast-webhook-worker";
   const onError = tellTrouble(log, "connection trouble");
   const onLetGo = tellTrouble(log, "let an endpoint go");
-  const pool = openPool({ url: databaseUrl, name, max: DATABASE_CONNECTIONS, onError });
+  const pool = openPool({ url: databaseUrl, name, max: DATABASE_CONNECTIONS, onError, byIndex: true });
   const redis = openRedis({ url: redisUrl, name, onError });
   const patient = openPatientRedis({ url: redisUrl, name, onError });
   await untilReady(redis);

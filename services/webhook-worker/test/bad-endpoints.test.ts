@@ -25,7 +25,7 @@ const SECONDS = Number(process.env["BAD_ENDPOINTS_SECONDS"] ?? 9);
 const BAD_OF_EACH = 3;
 const GOOD = 12;
 /** Milliseconds between messages, each of them for every endpoint. */
-const MESSAGE_EVERY_MS = 250;
+const MESSAGE_EVERY_MS = 400;
 /** Messages before that, for good endpoints only. */
 const WARM_UP_MESSAGES = 10;
 /** Milliseconds from what happened to its first arrival. */

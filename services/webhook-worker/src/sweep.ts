@@ -21,7 +21,7 @@ const REMOVED_MAX = 5_000;
 /** Milliseconds after which a sweeper that froze loses its turn. */
 const TURN_IDLE_MS = 5_000;
 /** Sweepers of all webhook workers take turns on this advisory lock. */
-const SWEEP_LOCK = 7_421_003;
+const SWEEP_LOCK = 7_421_004;
 
 export interface SweepDeps {
   readonly pool: pg.Pool;

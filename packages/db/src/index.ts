@@ -3,6 +3,7 @@ export * from "./buyers.ts";
 export * from "./clock.ts";
 export * from "./commands.ts";
 export * from "./deliveries.ts";
+export * from "./endpoint-standing.ts";
 export * from "./epoch.ts";
 export * from "./events.ts";
 export * from "./pool.ts";

@@ -2,12 +2,12 @@
 
 import type { WebhookEndpointId } from "@holdfast/domain";
 import { deliveryLeaseKey } from "@holdfast/event-queue";
-import { spawnService, until } from "@holdfast/testkit";
+import { openFaultProxy, spawnService, until } from "@holdfast/testkit";
 import { newSecret } from "@holdfast/webhooks";
 import type pg from "pg";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
-import { type RunningWebhookWorker, startWebhookWorker } from "../src/worker.ts";
+import { type RunningWebhookWorker, startWebhookWorker, type WebhookWorkerOptions } from "../src/worker.ts";
 import {
   ALLOWED,
   anEndpoint,
@@ -26,6 +26,9 @@ import { behaveBadly, receive } from "./receivers.ts";
 /** Milliseconds in which the sweep has found what no job speaks of. */
 const FOUND_MS = 5_000;
 
+/** Milliseconds in which a store that is back has been found, and what was due has been sent. */
+const RECOVERED_MS = 10_000;
+
 let stores: Stores;
 let pool: pg.Pool;
 
@@ -37,10 +40,15 @@ afterAll(() => stores.close());
 // A worker's sweep finds the deliveries of all: each test starts with nothing left of the others.
 beforeEach(() => pool.query("TRUNCATE webhook_endpoints, webhook_deliveries, webhook_messages"));
 
-async function start(prefix: string, registry = new Registry()): Promise<RunningWebhookWorker> {
+async function start(
+  prefix: string,
+  registry = new Registry(),
+  given: Partial<WebhookWorkerOptions> = {},
+): Promise<RunningWebhookWorker> {
   const worker = await startWebhookWorker({
     databaseUrl: stores.databaseUrl,
     redisUrl: stores.redis.url,
+    ...given,
     prefix,
     encryptionKey: ENCRYPTION_KEY,
     allowed: ALLOWED,
@@ -142,6 +150,36 @@ test("a process stops when it is asked to, within its time, whatever hangs (N2)"
   expect((await worker.stop()).code).toBe(0);
   expect(performance.now() - begun).toBeLessThan(4_500);
 }, 30_000);
+
+test.each(["Redis", "PostgreSQL"] as const)(
+  "%s goes away in the middle of it, and comes back: all arrives, and is written down",
+  async (store) => {
+    const prefix = aPrefix(stores);
+    const secret = newSecret();
+    const receiver = await receive(secret);
+    const proxy = await openFaultProxy(store === "Redis" ? stores.redis.url : stores.databaseUrl);
+    onTestFinished(() => proxy.close());
+    await start(
+      prefix,
+      new Registry(),
+      store === "Redis" ? { redisUrl: proxy.url } : { databaseUrl: proxy.url },
+    );
+    const { id } = await anEndpoint(pool, receiver.url, { secret });
+    const messages = await happen(pool, [id], 300);
+    await doorOf(stores, prefix).signal(id, CALM);
+    await until("some to arrive", () => receiver.received.length > 20);
+    await proxy.refuse();
+    const more = await happen(pool, [id]);
+    await proxy.pass();
+    const all = new Set([...messages, ...more]);
+    await until("all to be written down", async () => (await delivered(id)) === all.size, RECOVERED_MS);
+    expect(new Set(receiver.received.map(({ message }) => message.id))).toEqual(all);
+  },
+  30_000,
+);
+
+const delivered = async (id: WebhookEndpointId): Promise<number> =>
+  (await deliveriesOf(pool, id)).filter(({ status }) => status === "delivered").length;
 
 test("it tells what it does: attempts by their result, how late first ones are, what the sweep found", async () => {
   const prefix = aPrefix(stores);

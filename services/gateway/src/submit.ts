@@ -34,6 +34,8 @@ import { retryAfterSeconds } from "./retry-after.ts";
 const ROWS_PER_STATEMENT_MAX = 500;
 /** Milliseconds, a little more or less, between looks at the tables for a long poll: the news may have been lost. */
 const WATCH_SAFETY_MS = 5_000;
+/** They are made at full strokes of so many milliseconds: those of one stroke ride in one statement. */
+const WATCH_STROKE_MS = 500;
 /** Milliseconds for which a promise waits for hints: the command's number in the queue, and how many are before it. */
 const HINT_WAIT_MS = 200;
 
@@ -138,6 +140,12 @@ interface Wait {
   stop(): void;
   /** Ends it when the outcome is there: its message may have been lost. */
   look?(): void;
+}
+
+/** Milliseconds until the first stroke that is at least `ms` away. */
+function untilStroke(ms: number): number {
+  const now = performance.now();
+  return Math.ceil((now + ms) / WATCH_STROKE_MS) * WATCH_STROKE_MS - now;
 }
 
 /** Wakes a long poll. Rung while nobody listens, it wakes the next one who does at once. */
@@ -387,7 +395,7 @@ export function createCommands(deps: CommandsDeps): Commands {
         if (kept === null || kept.outcome !== null || left <= 0 || hurried || signal.aborted) {
           return kept === null ? null : await recordOf(kept);
         }
-        await bell.rung(Math.min(left, WATCH_SAFETY_MS * (0.75 + random() / 2)));
+        await bell.rung(Math.min(left, untilStroke(WATCH_SAFETY_MS * (0.75 + random() / 2))));
       }
     } finally {
       leave();

@@ -23,8 +23,8 @@ import { STRETCH_ENTRIES } from "./waitlist.ts";
 
 /** Users that a batch may look into beside senders and owners of due holds: waiters, and who loses a reservation. */
 export const GATHERED_USERS_MAX = 128;
-/** Waiting entries that are closed in one piece: they concern nobody's claims. */
-const CLOSED_AT_ONCE_MAX = 1_000;
+/** Waiting entries that are closed in one piece: they concern nobody's claims, and each is told to all who listen. */
+const CLOSED_AT_ONCE_MAX = 256;
 
 const ENTRY_COLUMNS = `e.id, e.event_id, e.slot_id, e.user_id, e.quantity, e.status, e.seq,
   ${ms("e.created_at")} AS created_at, ${ms("e.offered_at")} AS offered_at, ${ms("e.ended_at")} AS ended_at, e.end_reason,

@@ -12,24 +12,31 @@ import type {
 } from "@holdfast/domain";
 import type pg from "pg";
 import { time } from "./epoch.ts";
-import { arrayOf, JOINT, JOINT_CODE, statement } from "./statement.ts";
+import { arrayOf, chunks, JOINT, JOINT_CODE, statement } from "./statement.ts";
 
 /**
- * Active endpoints of these users, of the event's organizer and of admins; those of who is disabled hear nothing.
+ * Active endpoints of these users, of the event's organizer and of admins; those of who is disabled hear nothing. One row
+ * without any says whether there are others at all.
  * $1 users · $2 event
  */
 const LOAD_SUBSCRIBERS = statement(
   "load-subscribers",
-  `SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
-    u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
-  FROM (SELECT organizer_id FROM events WHERE id = $2) e
-  CROSS JOIN LATERAL (
-    SELECT * FROM webhook_endpoints
-    WHERE status = 'active'
-      AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
-  ) w
-  CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u`,
+  `SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status = 'active' AND owner_id > '' OFFSET 0) AS others, heard.*
+  FROM (SELECT) one LEFT JOIN (
+    SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
+      u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
+    FROM (SELECT organizer_id FROM events WHERE id = $2) e
+    CROSS JOIN LATERAL (
+      SELECT * FROM webhook_endpoints
+      WHERE status = 'active'
+        AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
+    ) w
+    CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u
+  ) heard ON true`,
 );
+
+/** Deliveries that one statement inserts: their number is that of messages times endpoints. */
+const DELIVERIES_PER_STATEMENT_MAX = 5_000;
 
 const INSERT_MESSAGES = statement(
   "insert-messages",
@@ -58,14 +65,23 @@ export interface Subscriber {
   readonly troubled: boolean;
 }
 
-/** Endpoints that hear of the event as a whole, or of what concerns these users. */
+export interface Listening {
+  /** Endpoints that hear of the event as a whole, or of what concerns the users asked for. */
+  readonly subscribers: readonly Subscriber[];
+  /** Anybody's are active at all. */
+  readonly others: boolean;
+}
+
 export async function loadSubscribers(
   tx: pg.ClientBase,
   eventId: EventId,
   users: readonly UserId[],
-): Promise<Subscriber[]> {
-  const { rows } = await tx.query<Subscriber>(LOAD_SUBSCRIBERS(arrayOf(users), eventId));
-  return rows;
+): Promise<Listening> {
+  const { rows } = await tx.query<{ others: boolean } & (Subscriber | { id: null })>(
+    LOAD_SUBSCRIBERS(arrayOf(users), eventId),
+  );
+  const subscribers = rows.flatMap(({ others: _, ...row }) => (row.id === null ? [] : [row]));
+  return { subscribers, others: rows[0]?.others === true };
 }
 
 /** A message with the endpoints that it goes to, of which there is at least one. */
@@ -95,11 +111,13 @@ export function insertMessages(
       arrayOf<string>(messages.map(({ notice }) => notice.type)),
       messages.map(({ notice }) => JSON.stringify(notice)).join(JOINT),
     ),
-    INSERT_DELIVERIES(
-      now,
-      arrayOf(deliveries.map(({ id }) => id)),
-      arrayOf(deliveries.map(({ endpointId }) => endpointId)),
-      arrayOf(deliveries.map(({ messageId }) => messageId)),
+    ...chunks(deliveries, DELIVERIES_PER_STATEMENT_MAX).map((some) =>
+      INSERT_DELIVERIES(
+        now,
+        arrayOf(some.map(({ id }) => id)),
+        arrayOf(some.map(({ endpointId }) => endpointId)),
+        arrayOf(some.map(({ messageId }) => messageId)),
+      ),
     ),
   ];
 }

@@ -60,11 +60,20 @@ import {
 } from "./inventory-waitlist.ts";
 import {
   insertMessages,
+  type Listening,
   loadSubscribers,
   type MessageToWrite,
   type Subscriber,
 } from "./inventory-webhooks.ts";
-import { arrayOf as arrayOfWords, JOINT, JOINT_CODE, NO_ROWS, statement, unique } from "./statement.ts";
+import {
+  arrayOf as arrayOfWords,
+  chunks,
+  JOINT,
+  JOINT_CODE,
+  NO_ROWS,
+  statement,
+  unique,
+} from "./statement.ts";
 
 export { GATHERED_USERS_MAX } from "./inventory-waitlist.ts";
 export type { MessageToWrite, Subscriber } from "./inventory-webhooks.ts";
@@ -492,7 +501,7 @@ export async function loadBatch(
   for (const row of expiries.rows) {
     state.expiries.set(row.user_id, [...(state.expiries.get(row.user_id) ?? []), row.ended_at]);
   }
-  const subscribers = await completeSubscribers(tx, state, { found: listening, asked: users });
+  const subscribers = await completeSubscribers(tx, state, { listening, asked: users });
   return {
     lane: {
       fence: Number(laneRow.fence),
@@ -515,19 +524,22 @@ export async function loadBatch(
 
 /**
  * Whose reservations are due, or end by others' commands, is known only now. Who hears of anything hears of entries
- * that end with their offers, too: those are loaded then. Another round trip, when there is somebody to ask for.
+ * that end with their offers, too: those are loaded then. Another round trip, when there is somebody to ask for and
+ * anybody who listens.
  */
 async function completeSubscribers(
   tx: pg.ClientBase,
   state: EventState,
-  { found, asked }: { found: readonly Subscriber[]; asked: readonly UserId[] },
+  { listening, asked }: { listening: Listening; asked: readonly UserId[] },
 ): Promise<readonly Subscriber[]> {
+  if (!listening.others) return [];
   const known = new Set(asked);
   const concerned = new Set<UserId>();
   for (const { userId } of state.reservations.values()) if (!known.has(userId)) concerned.add(userId);
   for (const { userId } of state.entries.values()) if (!known.has(userId)) concerned.add(userId);
-  const more = concerned.size === 0 ? [] : await loadSubscribers(tx, state.terms.id, [...concerned]);
-  const all = [...new Map([...found, ...more].map((subscriber) => [subscriber.id, subscriber])).values()];
+  const { subscribers: found } = listening;
+  const more = concerned.size === 0 ? listening : await loadSubscribers(tx, state.terms.id, [...concerned]);
+  const all = [...new Map([...found, ...more.subscribers].map((one) => [one.id, one])).values()];
   const missing = all.length === 0 ? [] : unknownEntries(state);
   for (const entry of await loadEntries(tx, state.terms.id, missing, [])) state.entries.set(entry.id, entry);
   return all;
@@ -668,9 +680,6 @@ function recheck(parked: readonly ParkedEntry[], now: EpochMs): FollowUp[] {
     ),
   );
 }
-
-const chunks = <T>(items: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));
 
 /** What a batch's changes come to: a reservation may be made, bought and cancelled in one batch. */
 export function netEffect(changes: readonly Change[]): {

@@ -42,3 +42,6 @@ export const JOINT = String.fromCharCode(JOINT_CODE);
 export const NO_ROWS: { readonly rows: never[] } = { rows: [] };
 
 export const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
+
+export const chunks = <T>(items: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));

@@ -23,6 +23,7 @@ import {
   type TestEvent,
 } from "../../testkit/src/index.ts";
 import { type BatchWrite, type LoadedBatch, loadBatch, type Subscriber } from "../src/inventory.ts";
+import { loadSubscribers } from "../src/inventory-webhooks.ts";
 import { type Batches, expectSound, OWNER, openBatches } from "./batch-under-test.ts";
 
 let batches: Batches;
@@ -95,6 +96,20 @@ describe("who hears of a batch", () => {
       hearsAll: false,
       troubled: false,
     });
+  });
+
+  test("nobody is asked for twice while nobody listens at all", async () => {
+    const listens = async () => {
+      const tx = await batches.connect();
+      try {
+        return await loadSubscribers(tx, event.id, [ann]);
+      } finally {
+        tx.release();
+      }
+    };
+    expect(await listens()).toEqual({ subscribers: [], others: false });
+    await createEndpoint(batches.database.pool, bob);
+    expect(await listens()).toEqual({ subscribers: [], others: true });
   });
 
   test("not who is disabled, and not as organizer who is none any more", async () => {
@@ -171,6 +186,23 @@ describe("what a batch tells", () => {
       { sequence: 3, type: "reservation.held", what: "three", due: true },
     ]);
     await expectSound(batches.database.pool, event.id);
+  });
+
+  test("goes to more endpoints than one statement tells", async () => {
+    const deliveries = Array.from({ length: 5_001 }, () => ({
+      id: newId("delivery"),
+      endpointId: newId("webhookEndpoint"),
+    }));
+    const id = newId("webhookMessage");
+    await batches.apply(event.id, [reserve(event.id, ann)], OWNER, (write) => ({
+      ...write,
+      messages: [{ id, notice: noticed("one"), deliveries }],
+    }));
+    const { rows } = await batches.database.pool.query<{ count: number }>(
+      "SELECT count(*)::int AS count FROM webhook_deliveries WHERE message_id = $1",
+      [id],
+    );
+    expect(rows).toEqual([{ count: deliveries.length }]);
   });
 
   test("is written with the batch or not at all", async () => {

@@ -225,15 +225,18 @@ SELECT command_id, round(date_part('epoch', submitted_at) * 1000) AS submitted_a
   WHERE command_id = ANY ($1::text[]);
 
 -- load-subscribers
-SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
-    u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
-  FROM (SELECT organizer_id FROM events WHERE id = $2) e
-  CROSS JOIN LATERAL (
-    SELECT * FROM webhook_endpoints
-    WHERE status = 'active'
-      AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
-  ) w
-  CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u;
+SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status = 'active' AND owner_id > '' OFFSET 0) AS others, heard.*
+  FROM (SELECT) one LEFT JOIN (
+    SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
+      u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
+    FROM (SELECT organizer_id FROM events WHERE id = $2) e
+    CROSS JOIN LATERAL (
+      SELECT * FROM webhook_endpoints
+      WHERE status = 'active'
+        AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
+    ) w
+    CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u
+  ) heard ON true;
 
 -- lock-users-and-load-due
 WITH due AS MATERIALIZED (

@@ -10,6 +10,8 @@ import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
 import { DELIVERIES, DELIVERIES_TROUBLED, deliveryLeaseKey } from "./names.ts";
 import { gatherSignals } from "./signals.ts";
 
+/** Milliseconds for which it is remembered that somebody asked for an endpoint: longer than any turn. */
+const ASKED_MS = 60_000;
 const FOREVER = 1_000_000_000;
 const STREAM_LENGTH_MAX = 100;
 
@@ -137,17 +139,31 @@ end
 return kept
 `;
 
-/** KEYS lease · ARGV the holder */
-const RELEASE_LEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
+/**
+ * KEYS lease, asked · ARGV the holder, milliseconds
+ * → 1 when it is the holder's now; otherwise it is noted that somebody asked
+ */
+const TAKE = `
+if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
+redis.call('SET', KEYS[2], 1, 'PX', ${ASKED_MS})
+return 0
+`;
+
+/** KEYS lease, asked · ARGV the holder → 1 when somebody asked meanwhile */
+const RELEASE_LEASE = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return redis.call('DEL', KEYS[2])
+`;
 
 export interface DeliveryLease {
   /** True once somebody else may have the endpoint. */
   readonly lost: boolean;
-  release(): Promise<void>;
+  /** True when somebody was refused the endpoint meanwhile: there may be something due that the holder has not seen. */
+  release(): Promise<boolean>;
 }
 
 export interface DeliveryLeases {
-  /** Null while somebody else holds the endpoint: it looks again for what is due after it has let it go. */
+  /** Null while somebody else holds the endpoint, who is told so when letting it go. */
   take(endpointId: WebhookEndpointId): Promise<DeliveryLease | null>;
   close(): void;
 }
@@ -159,7 +175,7 @@ export function openDeliveryLeases(
   onError: (error: unknown) => void,
 ): DeliveryLeases {
   const holder = randomUUID();
-  const held = new Map<string, { lost: boolean }>();
+  const held = new Map<string, { lost: boolean; asked: boolean }>();
 
   async function renew(): Promise<void> {
     const keys = [...held.keys()];
@@ -176,14 +192,20 @@ export function openDeliveryLeases(
   return {
     async take(endpointId) {
       const key = deliveryLeaseKey(prefix, endpointId);
-      if (held.has(key)) return null;
-      const lease = { lost: false };
+      const ours = held.get(key);
+      if (ours !== undefined) {
+        ours.asked = true;
+        return null;
+      }
+      const lease = { lost: false, asked: false };
       held.set(key, lease);
-      const taken = await redis.set(key, holder, "PX", LEASE_MS, "NX").catch((error: unknown) => {
-        held.delete(key);
-        throw error;
-      });
-      if (taken === null) {
+      const taken = await redis
+        .eval(TAKE, 2, key, `${key}:asked`, holder, LEASE_MS)
+        .catch((error: unknown) => {
+          held.delete(key);
+          throw error;
+        });
+      if (taken === 0) {
         held.delete(key);
         return null;
       }
@@ -193,7 +215,8 @@ export function openDeliveryLeases(
         },
         async release() {
           held.delete(key);
-          await redis.eval(RELEASE_LEASE, 1, key, holder);
+          const asked = await redis.eval(RELEASE_LEASE, 2, key, `${key}:asked`, holder);
+          return asked === 1 || lease.asked;
         },
       };
     },

@@ -143,6 +143,25 @@ test("an endpoint is held by one, for as long as it renews its lease", async () 
   expect(await left()).toBe(-2);
 });
 
+test("who lets an endpoint go is told whether somebody asked for it meanwhile, here or elsewhere", async () => {
+  const id = anEndpoint();
+  const [first, second] = [
+    openDeliveryLeases(store.redis, store.prefix, () => undefined),
+    openDeliveryLeases(store.redis, store.prefix, () => undefined),
+  ];
+  onTestFinished(() => {
+    first.close();
+    second.close();
+  });
+  const asked: unknown[] = [];
+  for (const asks of [[], [first], [second], []]) {
+    const lease = await first.take(id);
+    for (const leases of asks) expect(await leases.take(id)).toBeNull();
+    asked.push(await lease?.release());
+  }
+  expect(asked).toEqual([false, true, true, false]);
+});
+
 test("a lease that another one has by now is known to be lost", async () => {
   const id = anEndpoint();
   const leases = openDeliveryLeases(store.redis, store.prefix, () => undefined);
@@ -157,7 +176,6 @@ test("a lease that another one has by now is known to be lost", async () => {
 test("while Redis does not answer nothing is held, and what failed is told", async () => {
   const told: unknown[] = [];
   const broken = {
-    set: () => Promise.reject(new Error("away")),
     eval: () => Promise.reject(new Error("away")),
   } as unknown as TestRedis["redis"];
   const leases = openDeliveryLeases(broken, store.prefix, (error) => told.push(error));

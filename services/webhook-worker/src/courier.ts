@@ -67,8 +67,8 @@ interface Turn {
   readonly endpointId: WebhookEndpointId;
   readonly lease: DeliveryLease;
   readonly recorder: Recorder;
-  /** Something was done, so that more may be due. */
-  worked: boolean;
+  /** It ended before it had seen that nothing more is due. */
+  cutShort: boolean;
 }
 
 export function createCourier(deps: CourierDeps): Courier {
@@ -93,7 +93,7 @@ export function createCourier(deps: CourierDeps): Courier {
       endpointId,
       lease,
       recorder: createRecorder(endpointId, endpoint, deps),
-      worked: false,
+      cutShort: false,
     };
     const ended = take(turn, endpoint);
     if (await endsWithin(ended, troubled ? Math.min(slowMs, TROUBLED_PATIENCE_MS) : slowMs)) return;
@@ -140,6 +140,7 @@ export function createCourier(deps: CourierDeps): Courier {
     const most = inFlightMax(endpoint, slow.has(endpointId));
     const inHand = new Map<DeliveryId, Promise<void>>();
     let claimed: DueDelivery[] = [];
+    let seenAll = false;
     let left = recorder.failing ? FAILING_TURN_MAX : Number.POSITIVE_INFINITY;
     const goesOn = (): boolean =>
       left > 0 && !stopping.aborted && !lease.lost && !recorder.turned && monotonicMs() < until;
@@ -150,18 +151,20 @@ export function createCourier(deps: CourierDeps): Courier {
           await Promise.race(inHand.values());
           continue;
         }
-        if (claimed.length === 0) {
-          const claim = { inHand: [...inHand.keys()], verificationOnly, limit: most * CLAIMED_AHEAD };
+        if (claimed.length === 0 && !seenAll) {
+          const limit = most * CLAIMED_AHEAD;
+          const claim = { inHand: [...inHand.keys()], verificationOnly, limit };
           claimed = await dueDeliveries(pool, endpointId, claim);
+          seenAll = claimed.length < limit;
         }
         const next = claimed.shift();
         if (next === undefined) break;
-        turn.worked = true;
         left -= 1;
         const sending = send(next).finally(() => inHand.delete(next.id));
         inHand.set(next.id, sending);
       }
     } finally {
+      turn.cutShort ||= !seenAll || claimed.length > 0;
       await Promise.all(inHand.values());
     }
     if (recorder.disabled) await giveUp(turn, { keepVerification: true });
@@ -185,7 +188,7 @@ export function createCourier(deps: CourierDeps): Courier {
 
   async function putOff(turn: Turn): Promise<void> {
     const count = await putOffDeliveries(pool, turn.endpointId, { waitMs: PUT_OFF_MS, limit: SETTLED_MAX });
-    turn.worked ||= count > 0;
+    turn.cutShort ||= count === SETTLED_MAX;
   }
 
   /**
@@ -199,13 +202,16 @@ export function createCourier(deps: CourierDeps): Courier {
   }
 
   /** First lets go, then looks: who was refused the endpoint meanwhile had written before, and is seen. */
-  async function letGo({ endpointId, lease, recorder, worked }: Turn): Promise<void> {
-    await lease.release().catch(onTrouble); // ends by itself
+  async function letGo({ endpointId, lease, recorder, cutShort }: Turn): Promise<void> {
+    const asked = await lease.release().catch((error: unknown) => {
+      onTrouble(error); // it ends by itself
+      return true;
+    });
     if (recorder.failing) {
       resting.note(endpointId); // or failing at once, again and again, would keep everybody busy
       return;
     }
-    if (!worked || !(await hasDueDeliveries(pool, endpointId))) return;
+    if (!(asked || cutShort || recorder.turned) || !(await hasDueDeliveries(pool, endpointId))) return;
     await deliveries.signal(endpointId, { troubled: slow.has(endpointId) });
   }
 

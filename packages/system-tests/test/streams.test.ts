@@ -17,7 +17,7 @@ const POLLS = Number(process.env["POLLS"] ?? 150);
 /** Blocks with and without watchers, in turn. */
 const PAIRS = Number(process.env["STREAM_PAIRS"] ?? (IS_LONG_FORM ? 5 : 1));
 /** People in each rush. */
-const CROWD = IS_LONG_FORM ? 15_000 : 2_000;
+const CROWD = IS_LONG_FORM ? 30_000 : 2_000;
 /** Requests of one kind that are under way at once. */
 const AT_ONCE = 256;
 /** The watched commands are let go when this share of the rush is answered: the others meet streams that are still. */

@@ -12,6 +12,8 @@ export const POSITIONS_EVERY_MS = 1_000;
 /** Who has long to wait hears less often: about this many times until its turn, but after this many milliseconds. */
 const TOLD_UNTIL_TURN = 20;
 const POSITION_SILENCE_MAX_MS = 5_000;
+/** Positions that are told in one go, in all: with more followers than that each hears less often. */
+const POSITIONS_AT_ONCE = 1_000;
 /** Events whose pace is read in one go. */
 const PACES_AT_ONCE = 200;
 
@@ -44,6 +46,9 @@ export class CommandStreams {
   readonly #unanswered = new Set<Follower>();
   #timer: NodeJS.Timeout | undefined;
   #isTelling = false;
+  #size = 0;
+  /** How many may still be told in this go. */
+  #left = 0;
 
   constructor(deps: CommandStreamsDeps) {
     this.#deps = deps;
@@ -72,6 +77,7 @@ export class CommandStreams {
     const others = this.#followers.get(eventId);
     if (others === undefined) this.#followers.set(eventId, new Set([follower]));
     else others.add(follower);
+    this.#size += 1;
     this.#timer ??= setInterval(() => void this.#tellPositions(), POSITIONS_EVERY_MS);
     const leave = this.#deps.progress.ofCommand(eventId, id, look);
     stream.feed({
@@ -86,7 +92,7 @@ export class CommandStreams {
 
   #remove(eventId: EventId, follower: Follower): void {
     const others = this.#followers.get(eventId);
-    others?.delete(follower);
+    if (others?.delete(follower) === true) this.#size -= 1;
     this.#unanswered.delete(follower);
     if (others?.size === 0) this.#followers.delete(eventId);
     if (this.#followers.size > 0) return;
@@ -122,6 +128,7 @@ export class CommandStreams {
     for (const follower of unanswered) void this.#look(follower);
     if (this.#isTelling) return;
     this.#isTelling = true;
+    this.#left = POSITIONS_AT_ONCE;
     try {
       const eventIds = [...this.#followers.keys()];
       for (let i = 0; i < eventIds.length; i += PACES_AT_ONCE) {
@@ -139,16 +146,22 @@ export class CommandStreams {
   async #tellPositionsOf(eventId: EventId, pace: Pace): Promise<void> {
     const now = performance.now();
     await tellAll(this.#followers.get(eventId) ?? [], (follower) => {
-      if (follower.stream.isOver || now < follower.quietUntil) return;
+      if (this.#left === 0 || follower.stream.isOver || now < follower.quietUntil) return;
       const place = placeIn(pace, follower.record.ticket);
       if (place.position === follower.record.position) return;
       const record = { ...follower.record, ...place };
       if (!follower.stream.tell(this.#frameOf(record, follower.stream.opening.request))) return;
       follower.record = record;
-      const silence = Math.min((place.estimatedWaitMs ?? 0) / TOLD_UNTIL_TURN, POSITION_SILENCE_MAX_MS);
-      // A little less, for the timer's stroke that is meant may come a little early.
-      follower.quietUntil = now + Math.max(POSITIONS_EVERY_MS, silence) - POSITIONS_EVERY_MS / 2;
+      this.#left -= 1;
+      follower.quietUntil = now + this.#silenceMs(place.estimatedWaitMs ?? 0);
     });
+  }
+
+  /** A little less than meant, for the timer's stroke may come a little early. */
+  #silenceMs(estimatedWaitMs: number): number {
+    const untilTurn = Math.min(estimatedWaitMs / TOLD_UNTIL_TURN, POSITION_SILENCE_MAX_MS);
+    const untilAllAreTold = (this.#size / POSITIONS_AT_ONCE) * POSITIONS_EVERY_MS;
+    return Math.max(POSITIONS_EVERY_MS, untilTurn, untilAllAreTold) - POSITIONS_EVERY_MS / 2;
   }
 
   #frameOf(record: CommandRecord, request: FastifyRequest): Buffer {

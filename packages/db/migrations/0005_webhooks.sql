@@ -24,10 +24,12 @@ CREATE TABLE "webhook_endpoints" (
 	"previous_secret" text,
 	"previous_secret_until" timestamp (3) with time zone,
 	"failing_since" timestamp (3) with time zone,
+	"failed_at" timestamp (3) with time zone,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "webhook_endpoints_status_known" CHECK (status IN ('unverified', 'active', 'disabled')),
 	CONSTRAINT "webhook_endpoints_disabled_has_reason" CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL)),
 	CONSTRAINT "webhook_endpoints_disabled_reason_known" CHECK (disabled_reason IN ('gone', 'failing')),
+	CONSTRAINT "webhook_endpoints_failing_has_last" CHECK ((failing_since IS NULL) = (failed_at IS NULL)),
 	CONSTRAINT "webhook_endpoints_previous_has_end" CHECK ((previous_secret IS NULL) = (previous_secret_until IS NULL))
 );
 --> statement-breakpoint

@@ -9,7 +9,7 @@ import type {
   WebhookMessageId,
 } from "@holdfast/domain";
 import type pg from "pg";
-import { ms } from "./epoch.ts";
+import { ms, time } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
 import { planByIndex } from "./sweeps.ts";
 
@@ -23,6 +23,10 @@ export interface DueDelivery {
   readonly id: DeliveryId;
   /** Made before, since it was last asked for. */
   readonly tries: number;
+  /** When it was to be tried: another time tells that it was asked for anew. */
+  readonly dueAt: EpochMs;
+  /** False when its owner may not be told of it any more: another role counts by now. */
+  readonly mayBeTold: boolean;
   /** It was never tried, not even before it was asked for anew. */
   readonly untried: boolean;
   readonly createdAt: EpochMs;
@@ -33,6 +37,20 @@ export interface DueDelivery {
   /** As it was written. */
   readonly notice: unknown;
 }
+
+/**
+ * The owner may be told of message `m`: it is about an endpoint, concerns the owner, or is of an event of which the owner
+ * hears everything.
+ */
+const mayBeTold = (ownerId: string): string => `(
+    m.event_id IS NULL OR m.notice ->> 'userId' = ${ownerId} OR EXISTS (
+      SELECT FROM users u WHERE u.id = ${ownerId} AND (
+        u.role = 'admin' OR u.role = 'organizer' AND (
+          SELECT organizer_id FROM events WHERE id = m.event_id
+        ) = ${ownerId}
+      ) OFFSET 0
+    )
+  )`;
 
 /** Of one endpoint, the longest due first, so that what is dated back comes first; those in hand are passed over. */
 export async function dueDeliveries(
@@ -46,10 +64,12 @@ export async function dueDeliveries(
 ): Promise<DueDelivery[]> {
   const { rows } = await tx.query<DueDelivery>({
     name: "due-deliveries",
-    text: `SELECT d.id, d.tries, d.attempts = '[]' AS untried, ${ms("d.created_at")} AS "createdAt", m.id AS "messageId",
+    text: `SELECT d.id, d.tries, ${ms("d.next_attempt_at")} AS "dueAt", ${mayBeTold("w.owner_id")} AS "mayBeTold",
+      d.attempts = '[]' AS untried, ${ms("d.created_at")} AS "createdAt", m.id AS "messageId",
       ${ms("m.created_at")} AS "messageCreatedAt", m.event_id AS "eventId", m.sequence::float8 AS sequence, m.notice
     FROM webhook_deliveries d
     CROSS JOIN LATERAL (SELECT * FROM webhook_messages WHERE id = d.message_id OFFSET 0) m
+    CROSS JOIN LATERAL (SELECT owner_id FROM webhook_endpoints WHERE id = $1 OFFSET 0) w
     WHERE d.endpoint_id = $1 AND d.status = 'pending' AND d.next_attempt_at <= statement_timestamp()
       AND d.id <> ALL ($2::text[]) AND (m.type = 'endpoint.verification' OR NOT $3::boolean)
     ORDER BY d.next_attempt_at LIMIT $4`,
@@ -73,8 +93,9 @@ export async function hasDueDeliveries(tx: Queryable, endpointId: WebhookEndpoin
 /** An attempt as it ended, and what becomes of its delivery. */
 export interface EndedAttempt {
   readonly id: DeliveryId;
-  /** As it was when the delivery was claimed. */
+  /** As they were when the delivery was claimed. */
   readonly tries: number;
+  readonly dueAt: EpochMs;
   readonly at: EpochMs;
   /** The answer's; null when there was none. */
   readonly status: number | null;
@@ -94,9 +115,9 @@ export async function recordAttempts(tx: Queryable, ended: readonly EndedAttempt
       attempts = CASE WHEN jsonb_array_length(d.attempts) < ${ATTEMPTS_KEPT_MAX} THEN d.attempts ELSE d.attempts - 0 END
         || jsonb_build_object('at', u.at, 'status', u.answered, 'durationMs', u.took),
       next_attempt_at = statement_timestamp() + u.wait * interval '1 millisecond'
-    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::int[], $6::text[], $7::float8[])
-      AS u(id, tries, at, answered, took, becomes, wait)
-    WHERE d.id = u.id AND d.status = 'pending' AND d.tries = u.tries`,
+    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::int[], $6::text[], $7::float8[], $8::float8[])
+      AS u(id, tries, at, answered, took, becomes, wait, due)
+    WHERE d.id = u.id AND d.status = 'pending' AND d.tries = u.tries AND d.next_attempt_at = ${time("u.due")}`,
     values: [
       ended.map(({ id }) => id),
       ended.map(({ tries }) => tries),
@@ -105,6 +126,7 @@ export async function recordAttempts(tx: Queryable, ended: readonly EndedAttempt
       ended.map(({ durationMs }) => durationMs),
       ended.map(({ becomes }) => becomes),
       ended.map(({ waitMs }) => waitMs),
+      ended.map(({ dueAt }) => dueAt),
     ],
   });
 }
@@ -125,6 +147,15 @@ export async function giveUpDeliveries(
     [endpointId, keepVerification, limit],
   );
   return rowCount ?? 0;
+}
+
+/** Gives up deliveries whose owner may not be told of them any more. */
+export async function withholdDeliveries(tx: Queryable, ids: readonly DeliveryId[]): Promise<void> {
+  await tx.query(
+    `UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL
+    WHERE ${STILL_PENDING} AND id = ANY ($1::text[])`,
+    [ids],
+  );
 }
 
 const IS_VERIFICATION = `EXISTS (

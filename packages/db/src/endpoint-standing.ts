@@ -20,6 +20,8 @@ export interface DeliveryEndpoint {
   readonly url: string;
   readonly status: WebhookEndpointStatus;
   readonly failingSince: EpochMs | null;
+  /** When its last attempt failed; null while that succeeded. */
+  readonly failedAt: EpochMs | null;
   /** Sealed. The second one is there while it still signs, too. */
   readonly secret: string;
   readonly previousSecret: string | null;
@@ -33,7 +35,7 @@ export async function deliveryEndpoint(
   const { rows } = await tx.query<DeliveryEndpoint>({
     name: "delivery-endpoint",
     text: `SELECT w.owner_id AS "ownerId", u.disabled_at IS NOT NULL AS "ownerDisabled", w.url, w.status,
-      ${ms("w.failing_since")} AS "failingSince", w.secret,
+      ${ms("w.failing_since")} AS "failingSince", ${ms("w.failed_at")} AS "failedAt", w.secret,
       CASE WHEN w.previous_secret_until > statement_timestamp() THEN w.previous_secret END AS "previousSecret"
     FROM webhook_endpoints w JOIN users u ON u.id = w.owner_id
     WHERE w.id = $1`,
@@ -42,18 +44,23 @@ export async function deliveryEndpoint(
   return rows[0] ?? null;
 }
 
-/** Notes that its last attempt failed, and since when. */
-export async function noteFailing(tx: Queryable, endpointId: WebhookEndpointId, at: EpochMs): Promise<void> {
+/** Notes when its last attempt failed, and since when they do. */
+export async function noteFailing(
+  tx: Queryable,
+  endpointId: WebhookEndpointId,
+  { since, at }: { since: EpochMs; at: EpochMs },
+): Promise<void> {
   await tx.query(
-    `UPDATE webhook_endpoints SET failing_since = ${time("$2::float8")}
-    WHERE id = $1 AND status = 'active' AND failing_since IS NULL`,
-    [endpointId, at],
+    `UPDATE webhook_endpoints SET failing_since = ${time("$2::float8")}, failed_at = ${time("$3::float8")}
+    WHERE id = $1 AND status = 'active'`,
+    [endpointId, since, at],
   );
 }
 
 export async function noteWorking(tx: Queryable, endpointId: WebhookEndpointId): Promise<void> {
   await tx.query(
-    "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL",
+    `UPDATE webhook_endpoints SET failing_since = NULL, failed_at = NULL
+    WHERE id = $1 AND failing_since IS NOT NULL`,
     [endpointId],
   );
 }
@@ -65,7 +72,7 @@ export async function activateEndpoint(
   { url, limit }: { url: string; limit: number },
 ): Promise<void> {
   const { rowCount } = await tx.query(
-    `UPDATE webhook_endpoints SET status = 'active', disabled_reason = NULL, failing_since = NULL
+    `UPDATE webhook_endpoints SET status = 'active', disabled_reason = NULL, failing_since = NULL, failed_at = NULL
     WHERE id = $1 AND url = $2`,
     [endpointId, url],
   );

@@ -413,6 +413,8 @@ export const webhookEndpoints = pgTable(
     previousSecretUntil: at("previous_secret_until"),
     /** Since when no attempt has succeeded, while the last one failed. */
     failingSince: at("failing_since"),
+    /** When that was, the last time. */
+    failedAt: at("failed_at"),
     createdAt: at("created_at").notNull().defaultNow(),
   },
   (t) => [
@@ -424,6 +426,7 @@ export const webhookEndpoints = pgTable(
       sql`(status = 'disabled') = (disabled_reason IS NOT NULL)`,
     ),
     check("webhook_endpoints_disabled_reason_known", oneOf("disabled_reason", WEBHOOK_DISABLED_REASONS)),
+    check("webhook_endpoints_failing_has_last", sql`(failing_since IS NULL) = (failed_at IS NULL)`),
     check(
       "webhook_endpoints_previous_has_end",
       sql`(previous_secret IS NULL) = (previous_secret_until IS NULL)`,

@@ -125,7 +125,8 @@ export async function editEndpoint(
        description = CASE WHEN $6 THEN $7 ELSE description END,
        status = CASE WHEN $3 <> url THEN 'unverified' ELSE status END,
        disabled_reason = CASE WHEN $3 <> url THEN NULL ELSE disabled_reason END,
-       failing_since = CASE WHEN $3 <> url THEN NULL ELSE failing_since END
+       failing_since = CASE WHEN $3 = url THEN failing_since END,
+       failed_at = CASE WHEN $3 = url THEN failed_at END
      WHERE id = $1 AND owner_id = $2
      RETURNING ${ENDPOINT_COLUMNS}`,
     [id, ownerId, url ?? null, types !== undefined, types ?? null, description !== undefined, description],
@@ -220,7 +221,8 @@ export interface LoggedDelivery {
 
 const DELIVERY_COLUMNS = `
   d.id, d.endpoint_id AS "endpointId", d.message_id AS "messageId", m.type, d.status, d.attempts,
-  ${ms("d.next_attempt_at")} AS "nextAttemptAt", ${ms("d.created_at")} AS "createdAt"`;
+  CASE WHEN d.status = 'pending' THEN ${ms("greatest(d.next_attempt_at, d.created_at)")} END AS "nextAttemptAt",
+  ${ms("d.created_at")} AS "createdAt"`;
 
 /**
  * Worded as a range, and ordered by it, so that only the index of the endpoint's own log can give the order: that of all

@@ -3,7 +3,7 @@ import type { DeliveryId, UserId, WebhookEndpointId } from "@holdfast/domain";
 import type pg from "pg";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { newId } from "../../runtime/src/index.ts";
-import { createUsers, openTestDatabase, type TestDatabase } from "../../testkit/src/index.ts";
+import { createEvent, createUsers, openTestDatabase, type TestDatabase } from "../../testkit/src/index.ts";
 import {
   activateEndpoint,
   deliveryEndpoint,
@@ -23,6 +23,7 @@ import {
   type Queryable,
   recordAttempts,
   removeOldDeliveries,
+  withholdDeliveries,
 } from "../src/index.ts";
 
 let database: TestDatabase;
@@ -58,15 +59,25 @@ async function told(endpointId: WebhookEndpointId, type = "endpoint.test"): Prom
 const due = (id: WebhookEndpointId, given: Partial<Parameters<typeof dueDeliveries>[2]> = {}) =>
   dueDeliveries(pool, id, { inHand: [], verificationOnly: false, limit: 10, ...given });
 
-const failed = (id: DeliveryId, tries = 0): EndedAttempt => ({
+const failed = (id: DeliveryId, dueAt: number, tries = 0): EndedAttempt => ({
   id,
   tries,
+  dueAt,
   at: 1_000,
   status: 500,
   durationMs: 7,
   becomes: "pending",
   waitMs: 60_000,
 });
+
+/** When it is to be tried, or was before it was given up. */
+const dueAtOf = async (id: DeliveryId): Promise<number> => {
+  const { rows } = await pool.query<{ at: number }>(
+    "SELECT round(date_part('epoch', next_attempt_at) * 1000) AS at FROM webhook_deliveries WHERE id = $1",
+    [id],
+  );
+  return rows[0]?.at ?? 0;
+};
 
 const statusOf = async (id: DeliveryId) => {
   const { rows } = await pool.query("SELECT status, tries, attempts FROM webhook_deliveries WHERE id = $1", [
@@ -94,11 +105,12 @@ test("what is due is claimed as it was written, the longest due first, without w
 test("an attempt is written down once: who comes later, or after it was given up, changes nothing", async () => {
   const endpoint = await anEndpoint();
   const [id, other] = [await told(endpoint), await told(endpoint)];
+  const [dueAt, otherDueAt] = [await dueAtOf(id), await dueAtOf(other)];
   await recordAttempts(pool, [
-    failed(id),
-    { ...failed(other), status: null, becomes: "failed", waitMs: null },
+    failed(id, dueAt),
+    { ...failed(other, otherDueAt), status: null, becomes: "failed", waitMs: null },
   ]);
-  await recordAttempts(pool, [failed(id), failed(other, 1)]);
+  await recordAttempts(pool, [failed(id, dueAt), failed(other, otherDueAt, 1)]);
   expect(await statusOf(id)).toEqual({
     status: "pending",
     tries: 1,
@@ -107,6 +119,54 @@ test("an attempt is written down once: who comes later, or after it was given up
   expect(await statusOf(other)).toMatchObject({ status: "failed", tries: 1, attempts: [{ status: null }] });
   expect(await hasDueDeliveries(pool, endpoint)).toBe(false);
   expect(await due(endpoint)).toEqual([]);
+});
+
+test("an attempt that was under way when its delivery was asked for anew is not taken for the new one", async () => {
+  const endpoint = await anEndpoint();
+  const id = await told(endpoint);
+  const dueAt = await dueAtOf(id);
+  await pool.query(
+    "UPDATE webhook_deliveries SET tries = 0, next_attempt_at = now() + interval '1 s' WHERE id = $1",
+    [id],
+  );
+  await recordAttempts(pool, [{ ...failed(id, dueAt), becomes: "delivered", waitMs: null }]);
+  expect(await statusOf(id)).toEqual({ status: "pending", tries: 0, attempts: [] });
+});
+
+test("what its owner may not be told of any more is known, and given up", async () => {
+  const event = await createEvent(pool);
+  const [ownerId, somebody] = (await createUsers(pool, 2)) as [UserId, UserId];
+  const endpoint = await anEndpoint(ownerId);
+  const ids: DeliveryId[] = [];
+  for (const [n, userId] of [ownerId, somebody].entries()) {
+    const [message, delivery] = [newId("webhookMessage"), newId("delivery")];
+    await pool.query(
+      `INSERT INTO webhook_messages (id, event_id, sequence, type, notice, created_at)
+      VALUES ($1, $2, $3, 'reservation.held', $4, now())`,
+      [message, event.id, n + 1, JSON.stringify({ type: "reservation.held", userId })],
+    );
+    await pool.query(
+      `INSERT INTO webhook_deliveries (id, endpoint_id, message_id, next_attempt_at, created_at)
+      VALUES ($1, $2, $3, now() - $4 * interval '1 s', now())`,
+      [delivery, endpoint, message, 10 - n],
+    );
+    ids.push(delivery);
+  }
+  const setRole = (role: string, of: UserId) =>
+    pool.query("UPDATE users SET role = $2 WHERE id = $1", [of, role]);
+  const mayBeTold = async () => (await due(endpoint)).map((delivery) => delivery.mayBeTold);
+  expect(await mayBeTold()).toEqual([true, false]);
+  await setRole("organizer", ownerId);
+  expect(await mayBeTold()).toEqual([true, false]); // of another's event
+  await setRole("admin", ownerId);
+  expect(await mayBeTold()).toEqual([true, true]);
+  await pool.query("UPDATE events SET organizer_id = $2 WHERE id = $1", [event.id, ownerId]);
+  await setRole("organizer", ownerId);
+  expect(await mayBeTold()).toEqual([true, true]);
+  await setRole("user", ownerId);
+  await withholdDeliveries(pool, ids.slice(1));
+  expect(await mayBeTold()).toEqual([true]);
+  expect(await statusOf(ids[1] as DeliveryId)).toMatchObject({ status: "failed", attempts: [] });
 });
 
 test("giving up leaves verifications when asked to, and goes in pieces", async () => {
@@ -130,11 +190,15 @@ test("putting off gives up what is about the endpoint, and leaves verifications 
 
 test("an endpoint fails since its first failure, works from a success on, and is judged by the URL that was called", async () => {
   const endpoint = await anEndpoint();
-  await noteFailing(pool, endpoint, 5_000);
-  await noteFailing(pool, endpoint, 9_000);
-  expect(await deliveryEndpoint(pool, endpoint)).toMatchObject({ status: "active", failingSince: 5_000 });
+  await noteFailing(pool, endpoint, { since: 5_000, at: 5_000 });
+  await noteFailing(pool, endpoint, { since: 5_000, at: 9_000 });
+  expect(await deliveryEndpoint(pool, endpoint)).toMatchObject({
+    status: "active",
+    failingSince: 5_000,
+    failedAt: 9_000,
+  });
   await noteWorking(pool, endpoint);
-  expect(await deliveryEndpoint(pool, endpoint)).toMatchObject({ failingSince: null });
+  expect(await deliveryEndpoint(pool, endpoint)).toMatchObject({ failingSince: null, failedAt: null });
   const elsewhere = "https://elsewhere.example/";
   expect(await disableEndpoint(pool, endpoint, { url: elsewhere, reason: "gone" })).toBe(false);
   expect(await disableEndpoint(pool, endpoint, { url, reason: "gone" })).toBe(true);
@@ -149,7 +213,7 @@ test("an endpoint fails since its first failure, works from a success on, and is
 test("who has proved itself gets at once what waited for it", async () => {
   const endpoint = await anEndpoint();
   const id = await told(endpoint);
-  await recordAttempts(pool, [failed(id)]);
+  await recordAttempts(pool, [failed(id, await dueAtOf(id))]);
   expect(await due(endpoint)).toEqual([]);
   await activateEndpoint(pool, endpoint, { url, limit: 10 });
   expect(await due(endpoint)).toMatchObject([{ id, tries: 1, untried: false }]);
@@ -163,7 +227,7 @@ test("an owner's other active endpoints are told apart by whether they are in tr
     await anEndpoint(ownerId),
     await anEndpoint(ownerId),
   ];
-  await noteFailing(pool, three, 1_000);
+  await noteFailing(pool, three, { since: 1_000, at: 1_000 });
   await disableEndpoint(pool, four, { url, reason: "gone" });
   expect(await otherEndpoints(pool, { ownerId, endpointId: one })).toEqual([
     { id: two, troubled: false },
@@ -207,7 +271,7 @@ async function reads(byIndex: pg.Pool): Promise<Record<string, string[]>> {
     dueDeliveries(asTx(tx), endpoint, { inHand: [], verificationOnly: false, limit: 32 }),
   );
   await explained("has due", (tx) => hasDueDeliveries(tx, endpoint));
-  await explained("record", (tx) => recordAttempts(tx, [failed(newId("delivery"))]));
+  await explained("record", (tx) => recordAttempts(tx, [failed(newId("delivery"), 1_000)]));
   await explained("give up", (tx) => giveUpDeliveries(tx, endpoint, { keepVerification: true, limit: 500 }));
   await explained("put off", (tx) => putOffDeliveries(tx, endpoint, { waitMs: 1, limit: 500 }));
   await explained("pending", (tx) => endpointsWithPending(tx, { after: null, limit: 2_000 }));
@@ -240,7 +304,13 @@ test("however few or many deliveries there are, each statement goes by an index 
 });
 
 const BY_INDEX = {
-  due: ["webhook_deliveries_due_idx", "webhook_messages_pkey"],
+  due: [
+    "events_pkey",
+    "users_pkey",
+    "webhook_deliveries_due_idx",
+    "webhook_endpoints_pkey",
+    "webhook_messages_pkey",
+  ],
   "has due": ["webhook_deliveries_due_idx"],
   record: ["webhook_deliveries_pkey"],
   "give up": ["webhook_deliveries_due_idx", "webhook_deliveries_pkey", "webhook_messages_pkey"],

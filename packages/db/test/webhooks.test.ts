@@ -159,7 +159,10 @@ describe("endpoints", () => {
   test("begin anew at another URL, and at no other change", async () => {
     const id = await createEndpoint(database.pool, owner, { status: "disabled" });
     const of = { ownerId: owner, id };
-    await database.pool.query("UPDATE webhook_endpoints SET failing_since = now() WHERE id = $1", [id]);
+    await database.pool.query(
+      "UPDATE webhook_endpoints SET failing_since = now(), failed_at = now() WHERE id = $1",
+      [id],
+    );
     const edit = (edits: Parameters<typeof editEndpoint>[2]) => editEndpoint(database.pool, of, edits);
     expect(await edit({ url: "https://example.com/", types: ["event.cancelled"], description: "d" })).toEqual(
       expect.objectContaining({
@@ -203,13 +206,13 @@ const told = (of: EndpointOf, statuses: readonly WebhookEndpointStatus[]) => ({
 });
 
 describe("what is told to an endpoint", () => {
-  test("is written with its delivery, due at once, if the endpoint has the status that it takes", async () => {
+  test("is written with its delivery, due before all else, if the endpoint has the status that it takes", async () => {
     const of = { ownerId: owner, id: await createEndpoint(database.pool, owner, { status: "unverified" }) };
     expect(await tellEndpoint(database.pool, told(of, ["active"]))).toBeNull();
     const sent = told(of, ["active", "unverified"]);
     expect(await tellEndpoint(database.pool, sent)).toEqual({ troubled: false });
     const { rows } = await database.pool.query(
-      `SELECT d.id, d.status, d.tries, d.next_attempt_at = d.created_at AND d.created_at <= clock_timestamp() AS due,
+      `SELECT d.id, d.status, d.tries, d.next_attempt_at < d.created_at AND d.created_at <= clock_timestamp() AS due,
         m.id AS message, m.type, m.notice, m.event_id, m.sequence
       FROM webhook_deliveries d JOIN webhook_messages m ON m.id = d.message_id WHERE d.endpoint_id = $1`,
       [of.id],

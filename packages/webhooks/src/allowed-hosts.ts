@@ -32,7 +32,7 @@ function readEntry(entry: string): AllowedHost | null {
 }
 
 /** A name may end with a dot, which says nothing about where it leads. */
-export const plainHost = (hostname: string): string => hostname.replace(/\.$/, "");
+export const plainHost = (hostname: string): string => hostname.replace(/\.+$/, "");
 
 export const isAllowedHost = (allowed: AllowedHosts, hostname: string, port: number): boolean =>
   allowed.some((one) => one.host === plainHost(hostname) && (one.port === null || one.port === port));

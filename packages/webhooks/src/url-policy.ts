@@ -39,5 +39,6 @@ function isPublicHost(hostname: string): boolean {
   if (hostname.startsWith("[")) return isPublicAddress(hostname.slice(1, -1));
   if (isIPv4(hostname)) return isPublicAddress(hostname);
   const name = plainHost(hostname);
+  if (name.split(".").includes("")) return false;
   return name.includes(".") && !OWN_NAMES.some((own) => name === own || name.endsWith(`.${own}`));
 }

@@ -92,6 +92,8 @@ export const OWN_NAMES = [
   "localhost",
   "LOCALHOST",
   "localhost.",
+  "localhost..",
+  "receiver..example",
   "app.localhost",
   "printer.local",
   "metadata.google.internal",

@@ -25,7 +25,7 @@ import type { Deliveries } from "@holdfast/event-queue";
 import { type Logger, tellTrouble } from "@holdfast/runtime";
 import type pg from "pg";
 import type { WebhookMetrics } from "./metrics.ts";
-import { FAILING_MAX_MS } from "./schedule.ts";
+import { FAILING_MAX_MS, FAILURES_APART_MAX_MS } from "./schedule.ts";
 import type { Sent } from "./send.ts";
 
 /** Milliseconds until it is tried again, when the database does not take it. */
@@ -55,7 +55,7 @@ export interface Recorder {
 
 type Change =
   | { readonly kind: "verified" | "working" }
-  | { readonly kind: "failing"; readonly at: EpochMs }
+  | { readonly kind: "failing"; readonly since: EpochMs; readonly at: EpochMs }
   | { readonly kind: "disabled"; readonly reason: WebhookDisabledReason };
 
 interface Waiting {
@@ -69,7 +69,7 @@ export function createRecorder(
   { pool, deliveries, newMessageId, newDeliveryId, metrics, log, stopping }: RecorderDeps,
 ): Recorder {
   const onTrouble = tellTrouble(log, "attempts could not be written down");
-  let failingSince = endpoint?.failingSince ?? null;
+  let failing = failuresOf(endpoint);
   let turned = false;
   let disabled = false;
   let waiting: Waiting[] = [];
@@ -99,7 +99,7 @@ export function createRecorder(
 
   async function write(piece: readonly Sent[]): Promise<void> {
     const attempts = piece.map(({ attempt }) => attempt);
-    const change = changeBy(piece, failingSince);
+    const change = changeBy(piece, failing);
     if (endpoint === null || change === null) {
       await recordAttempts(pool, attempts);
     } else {
@@ -107,9 +107,9 @@ export function createRecorder(
         await recordAttempts(tx, attempts);
         return applyChange(tx, change, endpoint);
       });
-      turned = true;
-      if (change.kind === "failing") failingSince = change.at;
-      if (change.kind === "working" || change.kind === "verified") failingSince = null;
+      turned ||= change.kind !== "failing" || failing === null;
+      if (change.kind === "failing") failing = change;
+      if (change.kind === "working" || change.kind === "verified") failing = null;
       for (const { id, troubled } of told) deliveries.signal(id, { troubled }).catch(onTrouble);
     }
     metrics.gaveUp(attempts.filter(({ becomes }) => becomes === "failed").length);
@@ -128,7 +128,7 @@ export function createRecorder(
         await activateEndpoint(tx, endpointId, { url, limit: BROUGHT_FORWARD_MAX });
         return [];
       case "failing":
-        await noteFailing(tx, endpointId, change.at);
+        await noteFailing(tx, endpointId, change);
         return [];
       case "disabled": {
         const { reason } = change;
@@ -154,7 +154,7 @@ export function createRecorder(
         if (!writing) writeAll().catch(onTrouble);
       }),
     get failing() {
-      return failingSince !== null;
+      return failing !== null;
     },
     get turned() {
       return turned;
@@ -165,15 +165,30 @@ export function createRecorder(
   };
 }
 
-/** What the attempts, in the order in which they ended, say of an endpoint that fails since then; null: nothing new. */
-function changeBy(piece: readonly Sent[], failingSince: EpochMs | null): Change | null {
+/** Since when an endpoint's attempts fail, and when the last one did. */
+interface Failures {
+  readonly since: EpochMs;
+  readonly at: EpochMs;
+}
+
+const failuresOf = (endpoint: DeliveryEndpoint | null): Failures | null => {
+  const { failingSince: since = null, failedAt: at = null } = endpoint ?? {};
+  return since === null || at === null ? null : { since, at };
+};
+
+/** What the attempts, in the order in which they ended, say of an endpoint that fails like this; null: nothing new. */
+function changeBy(piece: readonly Sent[], failing: Failures | null): Change | null {
   const said = piece.filter(({ verdict }) => verdict.endpoint !== null);
   if (said.some(({ verdict }) => verdict.endpoint === "verified")) return { kind: "verified" };
   if (said.some(({ verdict }) => verdict.endpoint === "gone")) return { kind: "disabled", reason: "gone" };
   const last = said.at(-1);
   if (last === undefined) return null;
-  if (last.verdict.endpoint === "working") return failingSince === null ? null : { kind: "working" };
+  if (last.verdict.endpoint === "working") return failing === null ? null : { kind: "working" };
   const { at } = last.attempt;
-  if (failingSince === null) return { kind: "failing", at };
-  return at - failingSince >= FAILING_MAX_MS ? { kind: "disabled", reason: "failing" } : null;
+  // A failure long after the last one begins anew: what had nothing to be sent for weeks has not failed for weeks.
+  const goesOn = failing !== null && at - failing.at <= FAILURES_APART_MAX_MS;
+  const since = goesOn ? failing.since : at;
+  return at - since >= FAILING_MAX_MS
+    ? { kind: "disabled", reason: "failing" }
+    : { kind: "failing", since, at };
 }

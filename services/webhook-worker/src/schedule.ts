@@ -28,6 +28,9 @@ export const RETRY_AFTER_MAX_MS = 24 * HOUR_MS;
 /** Milliseconds of nothing but failures after which an endpoint is disabled. */
 export const FAILING_MAX_MS = 5 * 24 * HOUR_MS;
 
+/** Milliseconds between two failures after which nobody knows how it was meanwhile: longer than any wait between tries. */
+export const FAILURES_APART_MAX_MS = 27 * HOUR_MS;
+
 /** Statuses whose `Retry-After` counts. */
 const NOT_NOW = [429, 503];
 const GONE = 410;

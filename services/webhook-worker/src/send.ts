@@ -32,7 +32,7 @@ export async function sendOne(
   delivery: DueDelivery,
   { url, ...deps }: SendDeps & { readonly url: string },
 ): Promise<Sent | null> {
-  const { id, tries } = delivery;
+  const { id, tries, dueAt } = delivery;
   const notice = delivery.notice as MessageFacts["notice"];
   const at = deps.now();
   const begun = deps.monotonicMs();
@@ -49,6 +49,7 @@ export async function sendOne(
     attempt: {
       id,
       tries,
+      dueAt,
       at,
       status: end.kind === "answered" ? end.status : null,
       durationMs: Math.round(deps.monotonicMs() - begun),

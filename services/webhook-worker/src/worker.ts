@@ -110,7 +110,7 @@ async function keepSweeping(
       return null;
     });
     metrics.swept(swept);
-    next = swept?.next ?? null;
+    if (swept !== null) next = swept.next; // not this one's turn: it goes on where it was
     await sleep(SWEEP_EVERY_MS, undefined, { signal: stopping }).catch(() => undefined);
   }
 }

@@ -6,7 +6,7 @@ import { newSecret } from "@holdfast/webhooks";
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { PUT_OFF_MS } from "../src/courier.ts";
-import { FAILING_MAX_MS, WAITS_MS } from "../src/schedule.ts";
+import { FAILING_MAX_MS, FAILURES_APART_MAX_MS, WAITS_MS } from "../src/schedule.ts";
 import {
   aCourier,
   anEndpoint,
@@ -163,6 +163,21 @@ test("an endpoint that has failed for five days is disabled by its next failure,
     expect(await endpointRow(pool, id)).toMatchObject({ status, reason: days === 5 ? "failing" : null });
     expect(await deliveriesOf(pool, id)).toMatchObject([{ status: days === 5 ? "failed" : "pending" }]);
   }
+});
+
+test("failures that lie far apart begin anew: an endpoint that nothing was sent to for weeks has not failed for weeks", async () => {
+  const bad = await behaveBadly("500", { slowMs: 0, elsewhere: "" });
+  const courier = aCourier(stores);
+  const failedAt = Date.now() - FAILURES_APART_MAX_MS - 60_000;
+  const { id } = await anEndpoint(pool, bad.url, { failingSince: failedAt - 4 * FAILING_MAX_MS, failedAt });
+  await happen(pool, [id], 2);
+  await courier.serve(id, TROUBLED);
+  expect(await endpointRow(pool, id)).toMatchObject({ status: "active", failing: true });
+  const { rows } = await pool.query(
+    "SELECT failing_since > now() - interval '1 minute' AS anew FROM webhook_endpoints WHERE id = $1",
+    [id],
+  );
+  expect(rows).toEqual([{ anew: true }]);
 });
 
 test.each(["unverified", "disabled"] as const)(

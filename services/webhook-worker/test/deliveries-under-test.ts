@@ -70,14 +70,18 @@ export async function anEndpoint(
     readonly secret?: string;
     readonly status?: WebhookEndpointStatus;
     readonly failingSince?: EpochMs;
+    /** Now, unless told otherwise. */
+    readonly failedAt?: EpochMs;
   } = {},
 ): Promise<MadeEndpoint> {
   const { ownerId = await aUser(pool), secret = newSecret(), status = "active", failingSince = null } = given;
+  const failedAt = failingSince === null ? null : (given.failedAt ?? Date.now());
   const id = newId("webhookEndpoint");
   await pool.query(
-    `INSERT INTO webhook_endpoints (id, owner_id, url, status, disabled_reason, secret, failing_since)
-    VALUES ($1, $2, $3, $4, CASE WHEN $4 = 'disabled' THEN 'gone' END, $5, to_timestamp($6::float8 / 1000))`,
-    [id, ownerId, url, status, seal.close(secret), failingSince],
+    `INSERT INTO webhook_endpoints (id, owner_id, url, status, disabled_reason, secret, failing_since, failed_at)
+    VALUES ($1, $2, $3, $4, CASE WHEN $4 = 'disabled' THEN 'gone' END, $5, to_timestamp($6::float8 / 1000),
+      to_timestamp($7::float8 / 1000))`,
+    [id, ownerId, url, status, seal.close(secret), failingSince, failedAt],
   );
   return { id, ownerId, secret };
 }

@@ -1,5 +1,5 @@
 // The sweep: what no job speaks of is found, what is old goes, and one worker at a time looks.
-import { ATTEMPTS_KEPT_MAX, recordAttempts } from "@holdfast/db";
+import { ATTEMPTS_KEPT_MAX, dueDeliveries, recordAttempts } from "@holdfast/db";
 import type { DeliveryId, WebhookEndpointId } from "@holdfast/domain";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -71,7 +71,9 @@ test("endpoints with something due and no job are signalled, each to its queue; 
     WebhookEndpointId,
     WebhookEndpointId,
   ];
-  await pool.query("UPDATE webhook_endpoints SET failing_since = now() WHERE id = $1", [failing]);
+  await pool.query("UPDATE webhook_endpoints SET failing_since = now(), failed_at = now() WHERE id = $1", [
+    failing,
+  ]);
   await happen(pool, [calm, failing, waiting, known], 50);
   await later(waiting);
   const { deliveries, signalled } = noting([known]);
@@ -153,8 +155,10 @@ test("who has a delivery sent again and again keeps the last attempts of it", as
   const { rows } = await pool.query<{ id: DeliveryId }>("SELECT id FROM webhook_deliveries");
   const id = rows[0]?.id as DeliveryId;
   for (let tries = 0; tries < ATTEMPTS_KEPT_MAX + 2; tries += 1) {
+    const claimed = await dueDeliveries(pool, one, { inHand: [], verificationOnly: false, limit: 1 });
+    const dueAt = claimed[0]?.dueAt ?? 0;
     await recordAttempts(pool, [
-      { id, tries, at: 1_000 + tries, status: 500, durationMs: 1, becomes: "pending", waitMs: 0 },
+      { id, tries, dueAt, at: 1_000 + tries, status: 500, durationMs: 1, becomes: "pending", waitMs: 0 },
     ]);
   }
   const [row] = await deliveriesOf(pool, one);

@@ -457,9 +457,10 @@ describe("verifying and testing", () => {
       status: 200,
       body: { id, status: "active" },
     });
-    await gateway.database.pool.query("UPDATE webhook_endpoints SET failing_since = now() WHERE id = $1", [
-      id,
-    ]);
+    await gateway.database.pool.query(
+      "UPDATE webhook_endpoints SET failing_since = now(), failed_at = now() WHERE id = $1",
+      [id],
+    );
     await ask("POST", pathOf(id, "/test"));
     expect(gateway.courier.asked).toEqual([
       { id, troubled: false },

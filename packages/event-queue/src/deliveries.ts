@@ -25,7 +25,7 @@ export interface Deliveries {
    * last attempt failed, or it is slow.
    */
   signal(endpointId: WebhookEndpointId, how: { troubled: boolean }): Promise<void>;
-  /** Of these, those that no job speaks of and nobody holds. */
+  /** Of these, those that no job speaks of, that nobody holds, and that do not rest. */
   missing(endpointIds: readonly WebhookEndpointId[]): Promise<WebhookEndpointId[]>;
   close(): Promise<void>;
 }
@@ -38,8 +38,9 @@ export function openDeliveries(redis: Redis, prefix: string): Deliveries {
     async missing(endpointIds) {
       const spokenOf = await Promise.all(
         endpointIds.map(async (endpointId) => {
-          const held = await redis.exists(deliveryLeaseKey(prefix, endpointId));
-          return held === 1 || (await calm.has(endpointId)) || (await troubled.has(endpointId));
+          const key = deliveryLeaseKey(prefix, endpointId);
+          const left = await redis.exists(key, restKey(key));
+          return left > 0 || (await calm.has(endpointId)) || (await troubled.has(endpointId));
         }),
       );
       return endpointIds.filter((_, i) => spokenOf[i] === false);
@@ -139,27 +140,48 @@ end
 return kept
 `;
 
+/** Who was refused the endpoint leaves a note here. */
+const askedKey = (leaseKey: string): string => `${leaseKey}:asked`;
+/** There while the endpoint rests. */
+const restKey = (leaseKey: string): string => `${leaseKey}:rest`;
+
 /**
- * KEYS lease, asked · ARGV the holder, milliseconds
- * → 1 when it is the holder's now; otherwise it is noted that somebody asked
+ * KEYS lease, asked, rest · ARGV the holder, milliseconds
+ * → 1 when it is the holder's now, 2 when it is and the endpoint rests; otherwise it is noted that somebody asked
  */
 const TAKE = `
-if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
+if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 + redis.call('EXISTS', KEYS[3]) end
 redis.call('SET', KEYS[2], 1, 'PX', ${ASKED_MS})
 return 0
 `;
 
-/** KEYS lease, asked · ARGV the holder → 1 when somebody asked meanwhile */
+/**
+ * KEYS lease, asked, rest · ARGV the holder, milliseconds of rest: 0 ends it, less leaves it as it is
+ * → 1 when somebody asked meanwhile
+ */
 const RELEASE_LEASE = `
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+  if ARGV[2] == '0' then
+    redis.call('DEL', KEYS[3])
+  elseif tonumber(ARGV[2]) > 0 then
+    redis.call('SET', KEYS[3], 1, 'PX', ARGV[2])
+  end
+end
 return redis.call('DEL', KEYS[2])
 `;
+const REST_AS_IT_IS = -1;
 
 export interface DeliveryLease {
   /** True once somebody else may have the endpoint. */
   readonly lost: boolean;
-  /** True when somebody was refused the endpoint meanwhile: there may be something due that the holder has not seen. */
-  release(): Promise<boolean>;
+  /** Whoever had the endpoint before let it go to rest, and that is not over. */
+  readonly resting: boolean;
+  /**
+   * True when somebody was refused the endpoint meanwhile: there may be something due that the holder has not seen.
+   * `restMs`: whole milliseconds for which the endpoint rests from now on; left out, a rest goes on as it was.
+   */
+  release(restMs?: number): Promise<boolean>;
 }
 
 export interface DeliveryLeases {
@@ -200,7 +222,7 @@ export function openDeliveryLeases(
       const lease = { lost: false, asked: false };
       held.set(key, lease);
       const taken = await redis
-        .eval(TAKE, 2, key, `${key}:asked`, holder, LEASE_MS)
+        .eval(TAKE, 3, key, askedKey(key), restKey(key), holder, LEASE_MS)
         .catch((error: unknown) => {
           held.delete(key);
           throw error;
@@ -213,9 +235,10 @@ export function openDeliveryLeases(
         get lost() {
           return lease.lost;
         },
-        async release() {
+        resting: taken === 2,
+        async release(restMs = REST_AS_IT_IS) {
           held.delete(key);
-          const asked = await redis.eval(RELEASE_LEASE, 2, key, `${key}:asked`, holder);
+          const asked = await redis.eval(RELEASE_LEASE, 3, key, askedKey(key), restKey(key), holder, restMs);
           return asked === 1 || lease.asked;
         },
       };

@@ -162,6 +162,20 @@ test("who lets an endpoint go is told whether somebody asked for it meanwhile, h
   expect(asked).toEqual([false, true, true, false]);
 });
 
+test("an endpoint that rests is not missing, whoever takes it is told so, and its rest goes on until it is ended", async () => {
+  const id = anEndpoint();
+  const leases = openDeliveryLeases(store.redis, store.prefix, () => undefined);
+  onTestFinished(() => leases.close());
+  const told: unknown[] = [];
+  for (const restMs of [60_000, undefined, 0]) {
+    const lease = await leases.take(id);
+    told.push(lease?.resting);
+    await lease?.release(restMs);
+    told.push((await deliveries.missing([id])).length);
+  }
+  expect(told).toEqual([false, 0, true, 0, true, 1]);
+});
+
 test("a lease that another one has by now is known to be lost", async () => {
   const id = anEndpoint();
   const leases = openDeliveryLeases(store.redis, store.prefix, () => undefined);

@@ -5,7 +5,7 @@ import type { Redis } from "ioredis";
 import { eventKeys } from "./names.ts";
 
 /** Milliseconds of work from which the pace of a queue is told, and those by which they move on. */
-export const PACE_WINDOW_MS = 3_000;
+export const PACE_WINDOW_MS = 2_000;
 export const PACE_MARK_MS = 500;
 /** Milliseconds without a settlement after which nothing is said of the pace. */
 export const PACE_GAP_MS = 5_000;

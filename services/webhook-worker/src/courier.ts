@@ -1,5 +1,5 @@
 // One endpoint's turn: claims what is due, sends a few at a time, and lets the endpoint go so that others have theirs. A
-// turn that takes long goes on aside: it keeps the endpoint, and gives its slot up.
+// turn that waits for somebody else's server goes on aside: it keeps the endpoint, and gives its slot up.
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type DeliveryEndpoint,
@@ -9,33 +9,41 @@ import {
   giveUpDeliveries,
   hasDueDeliveries,
   putOffDeliveries,
+  withholdDeliveries,
 } from "@holdfast/db";
 import type { DeliveryId, WebhookEndpointId } from "@holdfast/domain";
 import type { DeliveryLease, DeliveryLeases } from "@holdfast/event-queue";
 import { type Logger, tellTrouble } from "@holdfast/runtime";
 import type { Seal } from "@holdfast/runtime/sealed";
-import { createLately } from "./lately.ts";
+import { createAside } from "./aside.ts";
 import type { WebhookMetrics } from "./metrics.ts";
-import { createRecorder, type Recorder, type RecorderDeps } from "./record.ts";
+import { createRecorder, type RecorderDeps } from "./record.ts";
+import { JITTER } from "./schedule.ts";
 import { type SendDeps, sendOne } from "./send.ts";
+import { createSlowness } from "./slowness.ts";
 
 /** Attempts of one endpoint at once; of one that is slow; of one whose last attempt failed. */
 const IN_FLIGHT_MAX = 8;
 const IN_FLIGHT_SLOW_MAX = 4;
 const IN_FLIGHT_FAILING_MAX = 1;
+/** Attempts at once of a turn in which nothing was answered yet: what hangs is to cost few connections. */
+const IN_FLIGHT_UNANSWERED_MAX = 2;
 /** Milliseconds for which a turn takes more on. */
 const TURN_MS = 1_000;
-/** Attempts in a turn of one whose last attempt failed, and milliseconds for which it rests then. */
+/** Attempts in a turn of one whose last attempt failed. */
 const FAILING_TURN_MAX = 8;
+/** Milliseconds for which such a one rests then: a part of how long it has failed, at least and at most so much. */
 const REST_MS = 500;
-/** Milliseconds after which a turn gives its slot up, and an attempt shows that its endpoint is slow. */
+const REST_MAX_MS = 60_000;
+const REST_PART = 1 / 20;
+/** Milliseconds after which an attempt shows that its endpoint is slow. */
 export const SLOW_MS = 2_000;
-/** Milliseconds for which an endpoint counts as slow. */
-const SLOW_FOR_MS = 60_000;
-/** Milliseconds after which a turn in trouble gives its slot up. */
-const TROUBLED_PATIENCE_MS = 250;
-/** Turns of one process that go on aside. With more, they keep their slots; those in trouble leave half to others. */
-const ASIDE_MAX = 512;
+/** Milliseconds of sending after which a turn gives its slot up; one in trouble. */
+const PATIENCE_MS = 50;
+const PATIENCE_TROUBLED_MS = 25;
+/** Attempts of one process at once with which turns still go aside; of those in trouble. With more, they keep their slots. */
+const ASIDE_MAX = 4_000;
+const ASIDE_TROUBLED_MAX = 2_000;
 /** Deliveries claimed at once, for each that may be in flight. */
 const CLAIMED_AHEAD = 4;
 /** Deliveries given up, or put off, at once. */
@@ -50,10 +58,11 @@ export interface CourierDeps
   readonly log: Logger;
   readonly leases: Pick<DeliveryLeases, "take">;
   readonly seal: Pick<Seal, "open">;
-  /** Instead of `SLOW_MS`, `ASIDE_MAX` and `REST_MS`. */
+  /** Instead of `SLOW_MS`; instead of both `PATIENCE_…MS`, both `ASIDE_…MAX`, and all that says how long to rest. */
   readonly slowMs?: number;
+  readonly patienceMs?: number;
   readonly asideMax?: number;
-  readonly restMs?: number;
+  readonly restMs?: number | undefined;
 }
 
 export interface Courier {
@@ -65,47 +74,56 @@ export interface Courier {
 
 interface Turn {
   readonly endpointId: WebhookEndpointId;
+  /** The queue that told of it. */
+  readonly troubled: boolean;
   readonly lease: DeliveryLease;
-  readonly recorder: Recorder;
+  /** Called when it begins to send. */
+  readonly onSending: () => void;
   /** It ended before it had seen that nothing more is due. */
   cutShort: boolean;
+  /** Its endpoint is in trouble, and gets its turn by the other queue. */
+  passedOn: boolean;
+  /** Its endpoint's last attempt failed, or it was left to rest: what is due is left to the sweep. */
+  rests: boolean;
+  /** Milliseconds for which it is to rest; null: as it was. */
+  restMs: number | null;
 }
 
 export function createCourier(deps: CourierDeps): Courier {
-  const { pool, leases, deliveries, seal, metrics, stopping, monotonicMs, log } = deps;
-  const { slowMs = SLOW_MS, asideMax = ASIDE_MAX, restMs = REST_MS } = deps;
-  const slow = createLately(SLOW_FOR_MS, monotonicMs);
-  const resting = createLately(restMs, monotonicMs);
-  const aside = new Set<Promise<void>>();
+  const { pool, leases, deliveries, seal, metrics, stopping, now, monotonicMs, random, log } = deps;
+  const { slowMs = SLOW_MS, patienceMs, asideMax, restMs } = deps;
+  const slowness = createSlowness(monotonicMs);
   const onTrouble = tellTrouble(log, "deliveries are in trouble");
+  const calmOnes = createAside(asideMax ?? ASIDE_MAX, onTrouble);
+  const troubledOnes = createAside(asideMax ?? ASIDE_TROUBLED_MAX, onTrouble);
+  const asideOf = ({ troubled }: { troubled: boolean }) => (troubled ? troubledOnes : calmOnes);
 
   async function serve(endpointId: WebhookEndpointId, { troubled }: { troubled: boolean }): Promise<void> {
-    if (resting.has(endpointId)) return; // the sweep finds it
-    const endpoint = await deliveryEndpoint(pool, endpointId);
-    const failing = endpoint !== null && endpoint.failingSince !== null;
-    if (!troubled && (failing || slow.has(endpointId))) {
-      await deliveries.signal(endpointId, { troubled: true });
-      return;
-    }
     const lease = await leases.take(endpointId);
     if (lease === null) return; // whoever has it looks again after letting it go
-    const turn: Turn = {
+    const sending = Promise.withResolvers<void>();
+    const ended = take({
       endpointId,
+      troubled,
       lease,
-      recorder: createRecorder(endpointId, endpoint, deps),
+      onSending: sending.resolve,
       cutShort: false,
-    };
-    const ended = take(turn, endpoint);
-    if (await endsWithin(ended, troubled ? Math.min(slowMs, TROUBLED_PATIENCE_MS) : slowMs)) return;
-    if (!troubled) slow.note(endpointId);
-    if (aside.size >= (troubled ? asideMax / 2 : asideMax)) return ended;
-    const going = ended.catch(onTrouble).finally(() => aside.delete(going));
-    aside.add(going);
+      passedOn: false,
+      rests: lease.resting,
+      restMs: null,
+    });
+    await Promise.race([sending.promise, ended]);
+    if (await endsWithin(ended, patienceMs ?? (troubled ? PATIENCE_TROUBLED_MS : PATIENCE_MS))) return;
+    await asideOf({ troubled }).admit(ended);
   }
 
-  async function take(turn: Turn, endpoint: DeliveryEndpoint | null): Promise<void> {
+  async function take(turn: Turn): Promise<void> {
+    const { endpointId, troubled, lease } = turn;
     try {
-      await work(turn, endpoint);
+      if (lease.resting && !(await isAskedItself(endpointId))) return;
+      const endpoint = await deliveryEndpoint(pool, endpointId);
+      turn.passedOn = !troubled && (slowness.has(endpointId) || (endpoint?.failingSince ?? null) !== null);
+      if (!turn.passedOn) await work(turn, endpoint);
     } finally {
       await letGo(turn);
     }
@@ -130,14 +148,17 @@ export function createCourier(deps: CourierDeps): Courier {
     endpoint: DeliveryEndpoint,
     { verificationOnly }: { verificationOnly: boolean },
   ): Promise<void> {
-    const { endpointId, lease, recorder } = turn;
+    const { endpointId, lease, troubled } = turn;
     const secrets = secretsOf(endpoint);
     if (secrets === null) {
       onTrouble(new Error("a secret cannot be read: WEBHOOK_ENCRYPTION_KEY is not what it was sealed with"));
-      return putOff(turn);
+      await putOff(turn);
+      return giveUpVerifications(turn);
     }
+    const recorder = createRecorder(endpointId, endpoint, deps);
     const until = monotonicMs() + TURN_MS;
-    const most = inFlightMax(endpoint, slow.has(endpointId));
+    const most = inFlightMax(endpoint, slowness.has(endpointId));
+    let answered = false;
     const inHand = new Map<DeliveryId, Promise<void>>();
     let claimed: DueDelivery[] = [];
     let seenAll = false;
@@ -147,35 +168,78 @@ export function createCourier(deps: CourierDeps): Courier {
 
     try {
       while (goesOn()) {
-        if (inHand.size >= most) {
+        if (inHand.size >= (answered ? most : Math.min(most, IN_FLIGHT_UNANSWERED_MAX))) {
           await Promise.race(inHand.values());
           continue;
         }
         if (claimed.length === 0 && !seenAll) {
           const limit = most * CLAIMED_AHEAD;
           const claim = { inHand: [...inHand.keys()], verificationOnly, limit };
-          claimed = await dueDeliveries(pool, endpointId, claim);
-          seenAll = claimed.length < limit;
+          const due = await dueDeliveries(pool, endpointId, claim);
+          seenAll = due.length < limit;
+          claimed = due.filter(({ mayBeTold }) => mayBeTold);
+          await withhold(due.filter(({ mayBeTold }) => !mayBeTold));
+          if (claimed.length === 0) continue;
         }
         const next = claimed.shift();
         if (next === undefined) break;
         left -= 1;
-        const sending = send(next).finally(() => inHand.delete(next.id));
-        inHand.set(next.id, sending);
+        const sending = asideOf({ troubled }).count(send(next));
+        inHand.set(
+          next.id,
+          sending.finally(() => inHand.delete(next.id)),
+        );
+        turn.onSending();
       }
     } finally {
       turn.cutShort ||= !seenAll || claimed.length > 0;
       await Promise.all(inHand.values());
     }
     if (recorder.disabled) await giveUp(turn, { keepVerification: true });
+    turn.cutShort ||= recorder.turned;
+    turn.rests = recorder.failing && endpoint.status === "active" && !recorder.disabled;
+    turn.restMs = turn.rests ? restOf(endpoint) : 0;
 
     async function send(delivery: DueDelivery): Promise<void> {
-      const sent = await sendOne(delivery, { ...deps, url: endpoint.url, secrets: secrets ?? [] });
+      const late = setTimeout(() => slowness.slow(endpointId), slowMs);
+      const sent = await sendOne(delivery, { ...deps, url: endpoint.url, secrets: secrets ?? [] }).finally(
+        () => clearTimeout(late),
+      );
       if (sent === null) return;
-      if (sent.attempt.durationMs >= slowMs) slow.note(endpointId);
-      else slow.forget(endpointId);
+      answered ||= sent.attempt.status !== null;
+      if (sent.attempt.durationMs < slowMs) slowness.quick(endpointId);
+      else slowness.slow(endpointId);
       await recorder.record(sent);
     }
+  }
+
+  function restOf({ failingSince }: DeliveryEndpoint): number {
+    if (restMs !== undefined) return restMs;
+    const failing = failingSince === null ? 0 : now() - failingSince;
+    const rest = Math.min(Math.max(failing * REST_PART, REST_MS), REST_MAX_MS);
+    return Math.ceil(rest * (1 + JITTER * random()));
+  }
+
+  /** What its owner may not be told of any more. */
+  async function withhold(due: readonly DueDelivery[]): Promise<void> {
+    if (due.length === 0) return;
+    await withholdDeliveries(
+      pool,
+      due.map(({ id }) => id),
+    );
+    metrics.gaveUp(due.length);
+  }
+
+  /** Or whoever asked for them would wait, and each sweep would find them. */
+  async function giveUpVerifications({ endpointId }: Turn): Promise<void> {
+    const claim = { inHand: [], verificationOnly: true, limit: SETTLED_MAX };
+    await withhold(await dueDeliveries(pool, endpointId, claim));
+  }
+
+  /** A test or a verification comes before all else, and through every rest. */
+  async function isAskedItself(endpointId: WebhookEndpointId): Promise<boolean> {
+    const [first] = await dueDeliveries(pool, endpointId, { inHand: [], verificationOnly: false, limit: 1 });
+    return first !== undefined && first.eventId === null;
   }
 
   async function giveUp({ endpointId, ...turn }: Turn, how: { keepVerification: boolean }): Promise<void> {
@@ -201,24 +265,26 @@ export function createCourier(deps: CourierDeps): Courier {
     return previous == null ? [opened] : [opened, previous];
   }
 
-  /** First lets go, then looks: who was refused the endpoint meanwhile had written before, and is seen. */
-  async function letGo({ endpointId, lease, recorder, cutShort }: Turn): Promise<void> {
-    const asked = await lease.release().catch((error: unknown) => {
+  /**
+   * First lets go, then looks: who was refused the endpoint meanwhile had written before, and is seen. While it rests only
+   * what it is asked itself counts, or failing at once, again and again, would keep everybody busy.
+   */
+  async function letGo(turn: Turn): Promise<void> {
+    const { endpointId, lease, passedOn, rests } = turn;
+    const asked = await lease.release(turn.restMs ?? undefined).catch((error: unknown) => {
       onTrouble(error); // it ends by itself
       return true;
     });
-    if (recorder.failing) {
-      resting.note(endpointId); // or failing at once, again and again, would keep everybody busy
-      return;
-    }
-    if (!(asked || cutShort || recorder.turned) || !(await hasDueDeliveries(pool, endpointId))) return;
-    await deliveries.signal(endpointId, { troubled: slow.has(endpointId) });
+    if (passedOn) return deliveries.signal(endpointId, { troubled: true });
+    if (!asked && !turn.cutShort) return;
+    const more = await (rests ? isAskedItself(endpointId) : hasDueDeliveries(pool, endpointId));
+    if (more) await deliveries.signal(endpointId, { troubled: rests || slowness.has(endpointId) });
   }
 
   return {
     serve,
     async idle() {
-      while (aside.size > 0) await Promise.all(aside);
+      await Promise.all([calmOnes.idle(), troubledOnes.idle()]);
     },
   };
 }

@@ -16,6 +16,8 @@ export interface WebhookMetrics {
   attempted(attempt: Promise<AttemptEnd>): Promise<AttemptEnd>;
   /** A delivery is tried for the first time at `now`. */
   first(delivery: { createdAt: EpochMs }, now: EpochMs): void;
+  /** A delivery could not be put into words, or signed. */
+  unworded(): void;
   gaveUp(deliveries: number): void;
   disabled(reason: WebhookDisabledReason): void;
   /** Null: another worker is at it. */
@@ -45,6 +47,11 @@ export function createWebhookMetrics(metrics: Metrics): WebhookMetrics {
     name: "holdfast_webhook_first_attempt_seconds",
     help: "From what a webhook tells of to the first attempt to deliver it, in database time.",
     buckets: FIRST_SECONDS,
+    registers,
+  });
+  const unworded = new Counter({
+    name: "holdfast_webhook_deliveries_unworded_total",
+    help: "Tries of deliveries that could not be worded, so that nothing was sent: a fault of ours, which the log tells.",
     registers,
   });
   const givenUp = new Counter({
@@ -78,6 +85,7 @@ export function createWebhookMetrics(metrics: Metrics): WebhookMetrics {
       }
     },
     first: ({ createdAt }, now) => late.observe(Math.max(0, now - createdAt) / 1_000),
+    unworded: () => unworded.inc(),
     gaveUp: (deliveries) => givenUp.inc(deliveries),
     disabled: (reason) => disabled[reason].inc(),
     swept(swept) {

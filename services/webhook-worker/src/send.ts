@@ -16,7 +16,7 @@ export interface SendDeps {
   readonly monotonicMs: () => number;
   /** From 0 to less than 1. */
   readonly random: () => number;
-  readonly metrics: Pick<WebhookMetrics, "attempted" | "first">;
+  readonly metrics: Pick<WebhookMetrics, "attempted" | "first" | "unworded">;
   readonly log: Pick<Logger, "error">;
   readonly stopping: AbortSignal;
 }
@@ -37,13 +37,15 @@ export async function sendOne(
   const at = deps.now();
   const begun = deps.monotonicMs();
   if (delivery.untried) deps.metrics.first(delivery, at);
-  const end = await attempt(delivery, { ...deps, url, notice, at });
+  const signed = wordAndSign(delivery, { ...deps, notice, at });
+  const end = await (signed === null ? NOTHING_SENT : send(signed, { ...deps, url, notice }));
   if (end.kind === "broken-off") return null;
   const challenge = notice.type === "endpoint.verification" ? notice.challenge : null;
-  const verdict = judge(
+  const judged = judge(
     { type: notice.type, challenge, tries, end },
     { now: deps.now(), random: deps.random() },
   );
+  const verdict = signed === null ? { ...judged, endpoint: null } : judged;
   return {
     verdict,
     attempt: {
@@ -59,30 +61,38 @@ export async function sendOne(
   };
 }
 
-async function attempt(
-  delivery: DueDelivery,
-  {
-    url,
-    notice,
-    at,
-    ...deps
-  }: SendDeps & { readonly url: string; readonly notice: MessageFacts["notice"]; readonly at: EpochMs },
-): Promise<AttemptEnd> {
-  const { messageId: id, messageCreatedAt: createdAt, eventId, sequence } = delivery;
+/** What could not be worded takes its place in the schedule like a failure, which it is not of the endpoint. */
+const NOTHING_SENT = { kind: "unanswered", why: "unreachable" } as const;
+
+interface Signed {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Null when we cannot: others go on, and a later version may do better. */
+function wordAndSign(
+  { id: deliveryId, messageId: id, messageCreatedAt: createdAt, eventId, sequence }: DueDelivery,
+  { notice, at, secrets, metrics, log }: SendDeps & { notice: MessageFacts["notice"]; at: EpochMs },
+): Signed | null {
   try {
     const body = JSON.stringify(presentMessage({ id, createdAt, eventId, sequence, notice }));
-    return await deps.metrics.attempted(
-      deps.carrier.attempt({
-        url,
-        headers: { ...signedHeaders({ id, at, body }, deps.secrets) },
-        body,
-        wantsAnswer: notice.type === "endpoint.verification",
-        signal: deps.stopping,
-      }),
-    );
+    return { headers: { ...signedHeaders({ id, at, body }, secrets) }, body };
   } catch (error) {
-    // A fault of ours. It takes its place in the schedule like a failure: others go on, and a later version may do better.
-    deps.log.error({ err: error, deliveryId: delivery.id }, "a delivery could not be worded");
-    return { kind: "unanswered", why: "unreachable" };
+    log.error({ err: error, deliveryId }, "a delivery could not be worded");
+    metrics.unworded();
+    return null;
   }
 }
+
+const send = (
+  signed: Signed,
+  { url, notice, ...deps }: SendDeps & { url: string; notice: MessageFacts["notice"] },
+): Promise<AttemptEnd> =>
+  deps.metrics.attempted(
+    deps.carrier.attempt({
+      ...signed,
+      url,
+      wantsAnswer: notice.type === "endpoint.verification",
+      signal: deps.stopping,
+    }),
+  );

@@ -1,5 +1,6 @@
 // Turns of endpoints over real stores, real receivers and a real carrier: what is sent, in what number, and what becomes
 // of deliveries and of their endpoint.
+import { deliveryLeaseKey } from "@holdfast/event-queue";
 import { newId } from "@holdfast/runtime";
 import { until } from "@holdfast/testkit";
 import { newSecret } from "@holdfast/webhooks";
@@ -287,6 +288,99 @@ test("what was sealed with another key is not sent: it waits, and counts for not
   expect((await endpointRow(pool, id))?.failing).toBe(false);
 });
 
+test("with a secret that cannot be read, who asked for a verification or a test is told so", async () => {
+  const courier = aCourier(stores, { seal: { open: () => null } });
+  for (const status of ["unverified", "active"] as const) {
+    const { id } = await anEndpoint(pool, nowhere, { status });
+    await happen(pool, [id]);
+    await ask(pool, id, { type: "endpoint.verification", challenge: "a-challenge" });
+    await ask(pool, id, { type: "endpoint.test", endpointId: id });
+    await courier.serve(id, CALM);
+    expect((await deliveriesOf(pool, id)).map((row) => row.status)).toEqual(["pending", "failed", "failed"]);
+  }
+});
+
+test("a secret that was replaced and cannot be read does not stop what the new one signs", async () => {
+  const secret = newSecret();
+  const receiver = await receive(secret);
+  const { id } = await anEndpoint(pool, receiver.url, { secret });
+  await rotated(pool, id, newSecret(), Date.now() + 60_000);
+  await pool.query("UPDATE webhook_endpoints SET previous_secret = 'sealed with a lost key' WHERE id = $1", [
+    id,
+  ]);
+  await happen(pool, [id]);
+  await aCourier(stores).serve(id, CALM);
+  expect(await deliveriesOf(pool, id)).toMatchObject([{ status: "delivered" }]);
+  expect(receiver.received[0]?.headers["webhook-signature"]).toMatch(/^v1,\S+$/);
+});
+
+test("what an endpoint's owner may not be told of any more is not sent", async () => {
+  const secret = newSecret();
+  const receiver = await receive(secret);
+  const { id, ownerId } = await anEndpoint(pool, receiver.url, { secret });
+  await pool.query("UPDATE users SET role = 'user' WHERE id = $1", [ownerId]);
+  await happen(pool, [id]);
+  await aCourier(stores).serve(id, CALM);
+  expect(receiver.received).toEqual([]);
+  expect(await deliveriesOf(pool, id)).toMatchObject([{ status: "failed", attempts: [] }]);
+});
+
+test("an endpoint rests the longer the longer it has failed, up to a minute; a test gets through, and success ends it", async () => {
+  const secret = newSecret();
+  const receiver = await receive(secret, ({ message }) => ({
+    status: message.type === "endpoint.test" ? 204 : 500,
+  }));
+  const rests = async (failingMs: number) => {
+    const { id } = await anEndpoint(pool, receiver.url, { secret, failingSince: Date.now() - failingMs });
+    await happen(pool, [id]);
+    await aCourier(stores, { restMs: undefined }).serve(id, TROUBLED);
+    return { id, ms: await stores.redis.redis.pttl(`${deliveryLeaseKey(stores.redis.prefix, id)}:rest`) };
+  };
+  for (const [failingMs, restMs] of [
+    [0, 500],
+    [100_000, 5_000],
+    [86_400_000, 60_000],
+  ] as const) {
+    const { ms } = await rests(failingMs);
+    expect(ms).toBeGreaterThan(restMs * 0.5);
+    expect(ms).toBeLessThan(restMs * 1.2 + 500);
+  }
+  const { id } = await rests(86_400_000);
+  const courier = aCourier(stores);
+  await happen(pool, [id]);
+  await courier.serve(id, TROUBLED);
+  expect((await deliveriesOf(pool, id)).map(({ tries }) => tries)).toEqual([1, 0]);
+  await ask(pool, id, { type: "endpoint.test", endpointId: id });
+  await pool.query(
+    "UPDATE webhook_deliveries SET next_attempt_at = now() - interval '1 day' WHERE endpoint_id = $1 AND attempts = '[]' AND message_id IN (SELECT id FROM webhook_messages WHERE type = 'endpoint.test')",
+    [id],
+  );
+  await courier.serve(id, TROUBLED);
+  expect((await deliveriesOf(pool, id)).at(-1)).toMatchObject({ type: "endpoint.test", status: "delivered" });
+  expect(await stores.redis.redis.exists(`${deliveryLeaseKey(stores.redis.prefix, id)}:rest`)).toBe(0);
+});
+
+test("who asked for a turn while one did nothing but give up is looked for after it, too", async () => {
+  const { id } = await anEndpoint(pool, nowhere, { status: "disabled" });
+  await happen(pool, [id]);
+  const second = aCourier(stores);
+  const askingMeanwhile = new Proxy(pool, {
+    get: (target, name) => {
+      if (name !== "query") return Reflect.get(target, name, target);
+      return async (...given: [pg.QueryConfig]) => {
+        const result = await target.query(...given);
+        if (given[0].name !== "due-deliveries") return result;
+        await happen(pool, [id]); // what there was has been given up
+        await second.serve(id, CALM);
+        return result;
+      };
+    },
+  });
+  const first = aCourier(stores, { pool: askingMeanwhile });
+  await first.serve(id, CALM);
+  expect(first.asked).toEqual([{ endpointId: id, troubled: false }]);
+});
+
 test("an endpoint that is held by another is left alone; whoever held it looks again", async () => {
   const secret = newSecret();
   let arrived = (): void => undefined;
@@ -315,7 +409,7 @@ test("a slow endpoint gives its slot up, keeps its turn, and goes with those in 
   const bad = await behaveBadly("hang", { slowMs: 0, elsewhere: "" });
   const { id } = await anEndpoint(pool, bad.url, { secret });
   await happen(pool, [id]);
-  const courier = aCourier(stores, { attemptMs: 600, slowMs: 100 });
+  const courier = aCourier(stores, { attemptMs: 600, slowMs: 100, patienceMs: 20 });
   await courier.serve(id, CALM);
   expect(await deliveriesOf(pool, id)).toMatchObject([{ status: "pending", tries: 0 }]); // still on its way
   await courier.idle();
@@ -330,7 +424,7 @@ test("with too many turns aside, slots are kept", async () => {
   const bad = await behaveBadly("hang", { slowMs: 0, elsewhere: "" });
   const { id } = await anEndpoint(pool, bad.url);
   await happen(pool, [id]);
-  await aCourier(stores, { attemptMs: 300, slowMs: 50, asideMax: 0 }).serve(id, CALM);
+  await aCourier(stores, { attemptMs: 300, patienceMs: 20, asideMax: 0 }).serve(id, CALM);
   expect(await deliveriesOf(pool, id)).toMatchObject([{ tries: 1 }]);
 });
 
@@ -381,10 +475,19 @@ test("what cannot be worded takes its place in the schedule, and keeps nobody el
   const [message] = await happen(pool, [id]);
   const courier = aCourier(stores);
   await courier.serve(id, CALM);
-  await courier.serve(id, TROUBLED);
   expect(receiver.received.map(({ message: one }) => one.id)).toEqual([message]);
-  expect(await deliveriesOf(pool, id)).toMatchObject([
+  const rows = async () => {
+    const all = await deliveriesOf(pool, id);
+    return [all.find((row) => row.messageId !== message), all.find((row) => row.messageId === message)];
+  };
+  expect(await rows()).toMatchObject([
     { status: "pending", tries: 1, attempts: [{ status: null }] },
     { status: "delivered" },
   ]);
+  expect(courier.asked).toEqual([]);
+  expect(await courier.registry.metrics()).toContain("holdfast_webhook_deliveries_unworded_total 1");
+  await letWaitsPass(pool, id);
+  await courier.serve(id, CALM);
+  expect((await rows())[0]).toMatchObject({ tries: 2 });
+  expect((await endpointRow(pool, id))?.failing).toBe(false); // the fault is ours
 });

@@ -30,6 +30,8 @@ export const silent: Logger = createLogger({ level: "fatal", format: "json", ser
 export const ENCRYPTION_KEY = "a-key-that-seals-secrets-in-tests";
 export const ALLOWED = readAllowedHosts(RECEIVER_HOST) ?? [];
 const seal = sealOfSecrets(ENCRYPTION_KEY);
+/** Milliseconds: with so much patience a turn ends before it is said to have had its slot, however busy the machine is. */
+const PATIENT_MS = 10_000;
 
 export interface Stores {
   readonly pool: pg.Pool;
@@ -54,7 +56,12 @@ export async function openStores(): Promise<Stores> {
   };
 }
 
-export const aUser = async (pool: pg.Pool): Promise<UserId> => ((await createUsers(pool, 1)) as [UserId])[0];
+/** An admin, who may be told of everything. */
+export async function aUser(pool: pg.Pool): Promise<UserId> {
+  const [id] = (await createUsers(pool, 1)) as [UserId];
+  await pool.query("UPDATE users SET role = 'admin' WHERE id = $1", [id]);
+  return id;
+}
 
 export interface MadeEndpoint {
   readonly id: WebhookEndpointId;
@@ -231,6 +238,7 @@ export function aCourier(
     log: silent,
     stopping: stopping.signal,
     restMs: 0,
+    patienceMs: PATIENT_MS,
     ...parts,
   });
   onTestFinished(async () => {

@@ -5,11 +5,20 @@ import { z } from "zod";
 export const TIME_MIN = Date.UTC(2000, 0, 1);
 export const TIME_MAX = Date.UTC(2200, 0, 1);
 
+const IsoTime = z.iso.datetime({
+  offset: true,
+  error: "must be a time in ISO 8601 with a zone, such as 2030-06-01T19:30:00Z",
+});
+
 /** A time as clients send it: ISO 8601 with a zone. Read as milliseconds since 1970. */
-export const TimeIn = z.iso
-  .datetime({ offset: true, error: "must be a time in ISO 8601 with a zone, such as 2030-06-01T19:30:00Z" })
-  .refine((text) => inRange(Date.parse(text)), { error: "must lie between the years 2000 and 2199" })
-  .transform((text) => Date.parse(text));
+export const TimeIn = IsoTime.refine((text) => inRange(Date.parse(text)), {
+  error: "must lie between the years 2000 and 2199",
+}).transform((text) => Date.parse(text));
+
+/** The same, where only its order to other times counts: one outside is as good as the nearest inside. */
+export const AnyTimeIn = IsoTime.transform((text) =>
+  Math.min(Math.max(Date.parse(text), TIME_MIN), TIME_MAX),
+);
 
 const inRange = (ms: number): boolean => ms >= TIME_MIN && ms < TIME_MAX;
 

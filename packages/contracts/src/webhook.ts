@@ -11,7 +11,7 @@ import {
   WebhookMessageId,
 } from "@holdfast/domain";
 import { z } from "zod";
-import { isoTime, isoTimeOrNull, TimeIn, TimeOut } from "./fields.ts";
+import { AnyTimeIn, isoTime, isoTimeOrNull, TimeOut } from "./fields.ts";
 import { listOf } from "./list.ts";
 import { WEBHOOK_TYPES, type WebhookType } from "./webhook-message.ts";
 
@@ -55,7 +55,8 @@ export const EditWebhookBody = z
   .meta({ id: "EditWebhookBody" });
 export type EditWebhookBody = z.infer<typeof EditWebhookBody>;
 
-export const ReplayBody = z.strictObject({ since: TimeIn }).meta({ id: "ReplayBody" });
+/** Any time: `1970-01-01T00:00:00Z` is a usual way to say "everything". */
+export const ReplayBody = z.strictObject({ since: AnyTimeIn }).meta({ id: "ReplayBody" });
 export type ReplayBody = z.infer<typeof ReplayBody>;
 
 export const WebhookEndpoint = z

@@ -10,6 +10,8 @@ import {
   presentMessage,
   presentWebhookEndpoint,
   ReplayBody,
+  TIME_MAX,
+  TIME_MIN,
   WEBHOOK_TYPES,
   WebhookEndpoint,
   WebhookMessage,
@@ -89,6 +91,8 @@ describe("an endpoint's types", () => {
 
 test("a replay begins at a time with a zone", () => {
   expect(ReplayBody.parse({ since: "2030-01-01T01:00:00+01:00" })).toEqual({ since: AT });
+  expect(ReplayBody.parse({ since: "1970-01-01T00:00:00Z" })).toEqual({ since: TIME_MIN });
+  expect(ReplayBody.parse({ since: "9999-12-31T23:59:59Z" })).toEqual({ since: TIME_MAX });
   for (const since of [undefined, null, AT, "2030-01-01", "2030-01-01T00:00:00", "yesterday"])
     expect(ReplayBody.safeParse({ since }).success).toBe(false);
 });

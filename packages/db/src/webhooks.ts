@@ -194,11 +194,11 @@ export async function tellEndpoint(
   return rows[0] ?? null;
 }
 
-/** Of these deliveries, those whose attempts have not come to an end. */
-export async function pendingOf(db: Queryable, ids: readonly DeliveryId[]): Promise<Set<DeliveryId>> {
+/** Of these deliveries, those that have not been tried yet. */
+export async function untriedOf(db: Queryable, ids: readonly DeliveryId[]): Promise<Set<DeliveryId>> {
   const { rows } = await db.query<{ id: DeliveryId }>({
-    name: "pending-deliveries",
-    text: "SELECT id FROM webhook_deliveries WHERE id = ANY ($1::text[]) AND status = 'pending'",
+    name: "untried-deliveries",
+    text: "SELECT id FROM webhook_deliveries WHERE id = ANY ($1::text[]) AND status = 'pending' AND tries = 0",
     values: [ids],
   });
   return new Set(rows.map(({ id }) => id));

@@ -18,13 +18,13 @@ import {
   listEndpoints,
   lockOwner,
   type NewEndpoint,
-  pendingOf,
   type Queryable,
   type ReplayPiece,
   redeliver,
   replayPiece,
   rotateSecret,
   tellEndpoint,
+  untriedOf,
 } from "../src/index.ts";
 
 const AT = 1_750_000_000_123;
@@ -231,9 +231,9 @@ describe("what is told to an endpoint", () => {
       },
     ]);
     const unknown = newId("delivery");
-    expect(await pendingOf(database.pool, [unknown, sent.deliveryId])).toEqual(new Set([sent.deliveryId]));
+    expect(await untriedOf(database.pool, [unknown, sent.deliveryId])).toEqual(new Set([sent.deliveryId]));
     await database.pool.query("UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL");
-    expect(await pendingOf(database.pool, [unknown, sent.deliveryId])).toEqual(new Set());
+    expect(await untriedOf(database.pool, [unknown, sent.deliveryId])).toEqual(new Set());
   });
 });
 

@@ -19,9 +19,18 @@ export function formOf(accept: string | undefined, streams: boolean): Form | nul
   const json = qualityOf(JSON_TYPE, qualities);
   if (!streams) return json > 0 ? "json" : null;
   const stream = qualityOf(STREAM_TYPE, qualities);
-  if (qualities.has(STREAM_TYPE) && stream > 0 && stream >= json) return "stream";
+  if (stream > 0 && stream >= json && isNamedFirst(qualities)) return "stream";
   if (json > 0) return "json";
   return stream > 0 ? "stream" : null;
+}
+
+/** Of two forms that are wanted alike, the one that is named first. */
+function isNamedFirst(qualities: ReadonlyMap<string, number>): boolean {
+  const names = [...qualities.keys()];
+  const [stream, json] = [names.indexOf(STREAM_TYPE), names.indexOf(JSON_TYPE)];
+  if (stream < 0) return false;
+  const alike = qualities.get(STREAM_TYPE) === qualities.get(JSON_TYPE);
+  return !alike || stream < json;
 }
 
 /** The qualities of the ranges, the better one of a range that is named twice. Null when there is none. */

@@ -73,7 +73,14 @@ export class AvailabilityStreams {
       if (event === null) throw notFound();
       const { open } = this.#deps;
       const who = open.perAddress === null ? null : addressKey(request.ip);
-      const stream = open.open({ kind: "availability", who, request, reply, cacheControl: "no-store" });
+      const stream = open.open({
+        kind: "availability",
+        who,
+        needs: null,
+        request,
+        reply,
+        cacheControl: "no-store",
+      });
       const viewer: Viewer = { stream, knows: request.headers["last-event-id"]?.toString() ?? null };
       watched.viewers.add(viewer);
       stream.feed({

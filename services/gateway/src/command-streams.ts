@@ -59,7 +59,8 @@ export class CommandStreams {
     const known = request.headers["last-event-id"];
     if (record.status !== "queued" && known === stateOf(record)) return reply.code(204).send();
     const who = request.identity?.userId ?? null;
-    const stream = this.#deps.open.open({ kind: "command", who, request, reply, cacheControl });
+    const needs = who === record.userId ? null : ("admin" as const);
+    const stream = this.#deps.open.open({ kind: "command", who, needs, request, reply, cacheControl });
     if (record.status !== "queued") {
       stream.end(this.#frameOf(record, request));
       return reply;

@@ -2,6 +2,7 @@
 // nothing of what they tell.
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { setImmediate as turn } from "node:timers/promises";
+import type { UserRole } from "@holdfast/domain";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { GatewayMetrics } from "./metrics.ts";
 import { later } from "./refused.ts";
@@ -13,7 +14,7 @@ export type StreamKind = (typeof STREAM_KINDS)[number];
 /** Open streams of one user, and of one address that did not sign in (where addresses are counted). */
 export const STREAMS_PER_USER_MAX = 20;
 export const STREAMS_PER_ADDRESS_MAX = 100;
-/** Open streams of a gateway. */
+/** Open streams of each kind of a gateway: who looks on keeps nobody from following a command. */
 export const STREAMS_MAX = 10_000;
 /** Milliseconds of silence after which something is said, for whoever is between and would take it for dead. */
 export const HEARTBEAT_MS = 15_000;
@@ -53,8 +54,8 @@ export const STREAM_LIMITS: StreamLimits = {
 
 export interface OpenStreamsDeps {
   readonly metrics: Pick<GatewayMetrics, "requestAnswered" | "streams" | "streamCut">;
-  /** Does the request's token still count? */
-  readonly mayStay: (request: FastifyRequest) => boolean;
+  /** Does the request's token still count, for that role? */
+  readonly mayStay: (request: FastifyRequest, needed: UserRole | null) => boolean;
   readonly limits?: Partial<StreamLimits>;
   readonly random?: () => number;
 }
@@ -63,6 +64,8 @@ export interface Opening {
   readonly kind: StreamKind;
   /** Whose streams are counted together; null: nobody's. */
   readonly who: string | null;
+  /** The role that it takes to see this; null: any, or none. */
+  readonly needs: UserRole | null;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly cacheControl: string;
@@ -217,7 +220,7 @@ export class OpenStreams {
   open(opening: Opening): EventStream {
     const { kind, who, request, reply, cacheControl } = opening;
     const { all, ageMs, bufferBytes } = this.#limits;
-    if (this.#isStopped || this.size >= all)
+    if (this.#isStopped || this.#counts[kind] >= all)
       throw later("unavailable", retryAfterSeconds(null, this.#random));
     if (who !== null && (this.#of.get(who) ?? 0) >= this.#mostOf(kind)) {
       throw later("rate-limited", retryAfterSeconds(null, this.#random));
@@ -248,7 +251,8 @@ export class OpenStreams {
       "x-accel-buffering": "no",
     });
     const [from, to] = RECONNECT_MS;
-    raw.write(`retry: ${Math.round(from + this.#random() * (to - from))}\n\n`);
+    // A line of the first event, whatever that will be: not everybody takes well to one without data.
+    raw.write(`retry: ${Math.round(from + this.#random() * (to - from))}\n`);
     if (raw.destroyed) gone(); // it hung up before
     if (request.raw.method === "HEAD") stream.end();
     return stream;
@@ -295,6 +299,6 @@ export class OpenStreams {
   }
 
   #mayStay({ opening }: EventStream): boolean {
-    return opening.request.identity === null || this.#deps.mayStay(opening.request);
+    return opening.request.identity === null || this.#deps.mayStay(opening.request, opening.needs);
   }
 }

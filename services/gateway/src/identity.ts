@@ -1,7 +1,7 @@
 // Who asks: reads the access token of a request. The token says who it was; `Standing` says whether that still counts.
 import type { IncomingMessage } from "node:http";
 import { isCurrent, type TokenVerifier } from "@holdfast/access-token";
-import type { SessionId, UserId, UserRole } from "@holdfast/domain";
+import { hasRole, type SessionId, type UserId, type UserRole } from "@holdfast/domain";
 import { timesSent } from "./raw-headers.ts";
 import type { Standing } from "./standing.ts";
 
@@ -16,7 +16,7 @@ export interface Identity {
 /** Null: no token at all. `"invalid"`: one that does not count, or more than one. */
 export type Claim = Identity | "invalid" | null;
 
-export const isIdentity = (claim: Claim): claim is Identity => claim !== null && claim !== "invalid";
+const isIdentity = (claim: Claim): claim is Identity => claim !== null && claim !== "invalid";
 
 export class Identities {
   readonly #verify: TokenVerifier;
@@ -25,6 +25,12 @@ export class Identities {
   constructor(verify: TokenVerifier, standing: Standing) {
     this.#verify = verify;
     this.#standing = standing;
+  }
+
+  /** Does what was let in once still count, for the role that it took? Null: for any. */
+  mayStay(request: IncomingMessage, needed: UserRole | null): boolean {
+    const claim = this.of(request);
+    return isIdentity(claim) && (needed === null || hasRole(claim.role, needed));
   }
 
   of(request: IncomingMessage): Claim {

@@ -20,7 +20,7 @@ import { createResolve, sealOfSecrets } from "@holdfast/webhooks";
 import { buildApp } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
 import { STREAMS_PER_ADDRESS_MAX } from "./event-stream.ts";
-import { Identities, isIdentity } from "./identity.ts";
+import { Identities } from "./identity.ts";
 import { createLoginThrottle, noThrottle } from "./login-throttle.ts";
 import { LongPolls } from "./long-polls.ts";
 import { createGatewayMetrics } from "./metrics.ts";
@@ -96,7 +96,7 @@ export async function startGateway(
     find: commands.find,
     now: clock.now,
     metrics,
-    mayStay: ({ raw }) => isIdentity(identities.of(raw)),
+    mayStay: ({ raw }, needed) => identities.mayStay(raw, needed),
     limits: { perAddress: limited ? STREAMS_PER_ADDRESS_MAX : null },
     onError,
   });

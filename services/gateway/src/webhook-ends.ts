@@ -1,6 +1,6 @@
-// Waits for deliveries of webhooks to end, for owners who asked for one and stand by: its row tells. Sends nothing.
+// Waits for deliveries of webhooks to be tried, for owners who asked for one and stand by: its row tells. Sends nothing.
 import { setTimeout as pause } from "node:timers/promises";
-import { pendingOf, type Queryable } from "@holdfast/db";
+import { type Queryable, untriedOf } from "@holdfast/db";
 import type { DeliveryId } from "@holdfast/domain";
 
 /** Milliseconds that somebody waits at most: an attempt may take 15 s, and its turn comes soon. */
@@ -19,7 +19,7 @@ export class DeliveryEnds {
     this.#onError = onError;
   }
 
-  /** Resolves when the delivery has ended or is not there any more, or after `waitMs`, or when the signal is given. */
+  /** Resolves when the delivery was tried or is not there any more, or after `waitMs`, or when the signal is given. */
   async until(id: DeliveryId, signal: AbortSignal, waitMs = DELIVERY_WAIT_MS): Promise<void> {
     const ended = Promise.withResolvers<void>();
     const timer = setTimeout(ended.resolve, waitMs);
@@ -39,11 +39,11 @@ export class DeliveryEnds {
       if (this.#waiting.size === 0) break;
       const asked = [...this.#waiting];
       try {
-        const pending = await pendingOf(
+        const untried = await untriedOf(
           this.#db,
           asked.map(([id]) => id),
         );
-        for (const [id, end] of asked) if (!pending.has(id)) end();
+        for (const [id, end] of asked) if (!untried.has(id)) end();
       } catch (error) {
         this.#onError(error);
       }

@@ -21,7 +21,7 @@ import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import { buildApp } from "../src/app.ts";
 import type { StreamLimits } from "../src/event-stream.ts";
-import { Identities, isIdentity } from "../src/identity.ts";
+import { Identities } from "../src/identity.ts";
 import { createLoginThrottle, noThrottle } from "../src/login-throttle.ts";
 import { LongPolls } from "../src/long-polls.ts";
 import { createGatewayMetrics } from "../src/metrics.ts";
@@ -201,7 +201,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     find: (id) => commands.find(id),
     now: Date.now,
     metrics: gatewayMetrics,
-    mayStay: ({ raw }) => isIdentity(identities.of(raw)),
+    mayStay: ({ raw }, needed) => identities.mayStay(raw, needed),
     limits: { perAddress: limited ? 2 : null, ...settings.streams },
     onError: (error) => log.error({ err: error }, "a stream had trouble"),
   });

@@ -472,6 +472,17 @@ describe("all streams", () => {
     await nothingLeft();
   });
 
+  test("of somebody else's command end when their reader is no admin any more", async () => {
+    await openWith({ heartbeatMs: 50 });
+    const record = aCommand(await newEvent());
+    const admin = await gateway.person("admin");
+    const stream = await follow(record.id, {}, admin);
+    await heard(stream, 1);
+    gateway.standing.userChanged({ id: admin.id, role: "organizer", disabled: false, changedAt: Date.now() });
+    expect(await stream.ended).toBe(true);
+    await nothingLeft();
+  });
+
   test("one whose reader does not read is told nothing that will be out of date, and is cut in the end", async () => {
     await openWith({ heartbeatMs: 50, slowMs: 300, bufferBytes: 0 });
     const eventId = await newEvent({ description: "x".repeat(1_000) });

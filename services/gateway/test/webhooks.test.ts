@@ -294,7 +294,7 @@ describe("what is not an endpoint (F7)", () => {
 
   test("a replay since no moment, and lists that are asked for wrongly", async () => {
     const id = await active(ann);
-    for (const since of [null, AT, "2030-01-01", "2030-01-01T00:00:00", "1999-12-31T23:59:59Z", ["x"]]) {
+    for (const since of [null, AT, "2030-01-01", "2030-01-01T00:00:00", ["x"]]) {
       const { status, body } = await ask("POST", pathOf(id, "/replay"), { since });
       expect([status, body.errors?.[0]?.pointer]).toEqual([400, "/since"]);
     }

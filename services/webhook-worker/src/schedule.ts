@@ -63,13 +63,14 @@ export function judge(tried: Tried, { now, random }: { now: number; random: numb
   }
   if (status !== null && status >= 200 && status < 300) return DELIVERED_AND("working");
   if (status === GONE) return FAILED_AND("gone");
-  if (type === "endpoint.test") return FAILED_AND(null);
+  // Whoever tries an endpoint out may do so with one that is not ready: that says nothing of it.
+  const endpoint = type === "endpoint.test" ? null : "failing";
   const wait = WAITS_MS[tries + 1];
-  if (wait === undefined) return FAILED_AND("failing");
+  if (wait === undefined) return FAILED_AND(endpoint);
   const asked =
     end.kind === "answered" && NOT_NOW.includes(end.status) ? retryAfterMs(end.retryAfter, now) : 0;
   const waitMs = Math.floor(Math.max(wait, Math.min(asked, RETRY_AFTER_MAX_MS)) * (1 + JITTER * random));
-  return { becomes: "pending", waitMs, endpoint: "failing" };
+  return { becomes: "pending", waitMs, endpoint };
 }
 
 const DELIVERED_AND = (endpoint: Verdict["endpoint"]): Verdict => ({

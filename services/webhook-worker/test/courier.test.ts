@@ -248,13 +248,13 @@ test("disabled, deleted, or with a disabled owner: an endpoint gets nothing, and
   expect(receiver.connections).toBe(0);
 });
 
-test("a test is tried once, and its failure does not mark the endpoint", async () => {
+test("a test that fails is tried again, and does not mark the endpoint", async () => {
   const bad = await behaveBadly("500", { slowMs: 0, elsewhere: "" });
   const { id } = await anEndpoint(pool, bad.url);
   await ask(pool, id, { type: "endpoint.test", endpointId: id });
   await aCourier(stores).serve(id, CALM);
   expect(await deliveriesOf(pool, id)).toMatchObject([
-    { status: "failed", tries: 1, attempts: [{ status: 500 }] },
+    { status: "pending", tries: 1, attempts: [{ status: 500 }] },
   ]);
   expect(await endpointRow(pool, id)).toEqual({ status: "active", reason: null, failing: false });
 });
@@ -426,6 +426,25 @@ test("with too many turns aside, slots are kept", async () => {
   await happen(pool, [id]);
   await aCourier(stores, { attemptMs: 300, patienceMs: 20, asideMax: 0 }).serve(id, CALM);
   expect(await deliveriesOf(pool, id)).toMatchObject([{ tries: 1 }]);
+});
+
+test("with too many attempts, who has failed for long makes room for who just began to; a test is made all the same", async () => {
+  const secret = newSecret();
+  const receiver = await receive(secret, () => ({ status: 500 }));
+  const courier = aCourier(stores, { asideMax: 0 });
+  const tried = async (failingMs: number) => {
+    const { id } = await anEndpoint(pool, receiver.url, { secret, failingSince: Date.now() - failingMs });
+    await happen(pool, [id]);
+    await courier.serve(id, TROUBLED);
+    return { id, tries: (await deliveriesOf(pool, id))[0]?.tries };
+  };
+  expect((await tried(1_000)).tries).toBe(1);
+  const { id, tries } = await tried(600_000);
+  expect(tries).toBe(0);
+  await pool.query("DELETE FROM webhook_deliveries WHERE endpoint_id = $1", [id]);
+  await ask(pool, id, { type: "endpoint.test", endpointId: id });
+  await courier.serve(id, TROUBLED);
+  expect(await deliveriesOf(pool, id)).toMatchObject([{ status: "failed", tries: 1 }]);
 });
 
 test("a stop breaks off what is being sent, and that counts for nothing", async () => {

@@ -58,10 +58,16 @@ test("410 says that the endpoint is gone, whatever was sent but a verification",
   });
 });
 
-test("a test is tried once; when it is answered the endpoint works, else nothing is said of it", () => {
+test("a test is tried like everything else; when it is answered the endpoint works, else nothing is said of it", () => {
   expect(judged({ type: "endpoint.test", end: answer(204) })).toEqual({ ...DELIVERED, endpoint: "working" });
-  for (const end of [NONE, answer(500)])
-    expect(judged({ type: "endpoint.test", end })).toEqual({ ...FAILED, endpoint: null });
+  for (const end of [NONE, answer(500)]) {
+    expect(judged({ type: "endpoint.test", end })).toEqual({
+      becomes: "pending",
+      waitMs: 5_000,
+      endpoint: null,
+    });
+    expect(judged({ type: "endpoint.test", tries: 9, end })).toEqual({ ...FAILED, endpoint: null });
+  }
 });
 
 test("Retry-After of 429 and 503 makes a wait longer, up to a day, never shorter; of others it is nothing", () => {

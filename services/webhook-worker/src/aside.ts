@@ -2,6 +2,8 @@
 // connection: of those there may be so many, and who comes then waits, in the slot, until there are fewer.
 
 export interface Aside {
+  /** Attempts that are counted now. */
+  readonly attempts: number;
   /** Counts an attempt until it ends. */
   count(attempt: Promise<void>): Promise<void>;
   /** Resolves when the turn has ended, or may go on without its slot. */
@@ -33,6 +35,9 @@ export function createAside(max: number, onError: (error: unknown) => void): Asi
   }
 
   return {
+    get attempts() {
+      return attempts;
+    },
     async count(attempt) {
       attempts += 1;
       try {

@@ -44,6 +44,10 @@ const PATIENCE_TROUBLED_MS = 25;
 /** Attempts of one process at once with which turns still go aside; of those in trouble. With more, they keep their slots. */
 const ASIDE_MAX = 4_000;
 const ASIDE_TROUBLED_MAX = 2_000;
+/** Of those in trouble, attempts with which one that has failed for long rests once more: room for who just began to. */
+const ASIDE_LONG_FAILING_MAX = 1_000;
+/** Milliseconds of failing that are long. */
+const LONG_FAILING_MS = 60_000;
 /** Deliveries claimed at once, for each that may be in flight. */
 const CLAIMED_AHEAD = 4;
 /** Deliveries given up, or put off, at once. */
@@ -58,7 +62,7 @@ export interface CourierDeps
   readonly log: Logger;
   readonly leases: Pick<DeliveryLeases, "take">;
   readonly seal: Pick<Seal, "open">;
-  /** Instead of `SLOW_MS`; instead of both `PATIENCE_…MS`, both `ASIDE_…MAX`, and all that says how long to rest. */
+  /** Instead of `SLOW_MS`; instead of both `PATIENCE_…MS`, all `ASIDE_…MAX`, and all that says how long to rest. */
   readonly slowMs?: number;
   readonly patienceMs?: number;
   readonly asideMax?: number;
@@ -123,10 +127,23 @@ export function createCourier(deps: CourierDeps): Courier {
       if (lease.resting && !(await isAskedItself(endpointId))) return;
       const endpoint = await deliveryEndpoint(pool, endpointId);
       turn.passedOn = !troubled && (slowness.has(endpointId) || (endpoint?.failingSince ?? null) !== null);
-      if (!turn.passedOn) await work(turn, endpoint);
+      if (turn.passedOn) return;
+      if (endpoint !== null && (await makesRoom(turn, endpoint))) {
+        turn.rests = true;
+        turn.restMs = restOf(endpoint);
+        return;
+      }
+      await work(turn, endpoint);
     } finally {
       await letGo(turn);
     }
+  }
+
+  async function makesRoom({ endpointId, troubled }: Turn, endpoint: DeliveryEndpoint): Promise<boolean> {
+    const { status, failingSince } = endpoint;
+    const long = status === "active" && failingSince !== null && now() - failingSince >= LONG_FAILING_MS;
+    if (!troubled || !long || troubledOnes.attempts < (asideMax ?? ASIDE_LONG_FAILING_MAX)) return false;
+    return !(await isAskedItself(endpointId));
   }
 
   async function work(turn: Turn, endpoint: DeliveryEndpoint | null): Promise<void> {

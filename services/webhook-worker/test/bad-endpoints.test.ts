@@ -1,5 +1,6 @@
 // Many endpoints that behave badly, each in one of twelve ways, beside good ones under load: a real worker with its real
-// limits. The good ones do not notice, and the worker grows no fatter. BAD_ENDPOINTS_SECONDS makes it longer.
+// limits. The good ones do not notice, and the worker grows no fatter. BAD_ENDPOINTS_SECONDS makes it longer,
+// HANGING_ENDPOINTS more of those that hang.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WebhookEndpointId } from "@holdfast/domain";
 import { spawnService, until } from "@holdfast/testkit";
@@ -28,6 +29,9 @@ const GOOD = 12;
 const MESSAGE_EVERY_MS = 400;
 /** Messages before that, for good endpoints only. */
 const WARM_UP_MESSAGES = 10;
+/** Endpoints that hang beside good ones, none of which has failed before, and messages for all of them. */
+const MANY = Number(process.env["HANGING_ENDPOINTS"] ?? 300);
+const MESSAGES_BESIDE_MANY = 3;
 /** Milliseconds from what happened to its first arrival. */
 const FIRST_P99_MS = 2_000;
 /** Milliseconds that a slow one takes: less than an attempt may. */
@@ -154,6 +158,49 @@ test(
     const [flapping] = bad.get("flapping")?.ids ?? [];
     const rows = flapping === undefined ? [] : await deliveriesOf(pool, flapping);
     expect(rows.some(({ status }) => status === "delivered")).toBe(true);
+    expect((await worker.stop()).code).toBe(0);
+  },
+  (SECONDS + 40) * 1_000,
+);
+
+test(
+  `beside ${MANY} endpoints that hang and were never known to, first attempts of others are in time (N2)`,
+  async () => {
+    const prefix = aPrefix(stores);
+    const [secret, ownerId] = [newSecret(), await aUser(pool)];
+    const hanging = await behaveBadly("hang", { slowMs: 0, elsewhere: "" });
+    const good = await Promise.all(Array.from({ length: GOOD }, () => receive(secret)));
+    const endpointsAt = (urls: readonly string[]) =>
+      Promise.all(urls.map(async (url) => (await anEndpoint(pool, url, { secret, ownerId })).id));
+    const bad = await endpointsAt(Array.from({ length: MANY }, () => hanging.url));
+    const goodIds = await endpointsAt(good.map(({ url }) => url));
+    const worker = spawnService("webhook-worker", environmentOf(stores, prefix));
+    await worker.ready;
+    const door = doorOf(stores, prefix);
+    const tell = (ids: readonly WebhookEndpointId[]) =>
+      Promise.all(ids.map((id) => door.signal(id, { troubled: false })));
+
+    await happen(pool, goodIds, WARM_UP_MESSAGES);
+    await tell(goodIds);
+    await until("it to be warm", () => good.every(({ received }) => received.length >= WARM_UP_MESSAGES));
+
+    // Those that hang come first, each time.
+    const happenedAt = new Map<string, number>();
+    for (let nth = 0; nth < MESSAGES_BESIDE_MANY; nth += 1) {
+      const now = Date.now();
+      const [message = ""] = await happen(pool, [...bad, ...goodIds]);
+      happenedAt.set(message, now);
+      await tell(bad);
+      await tell(goodIds);
+      await until("the good ones to have it", () =>
+        good.every(({ received }) => received.some((one) => one.message.id === message)),
+      );
+    }
+    const waits = good.flatMap(({ received }) => firstArrivals(received, happenedAt));
+    const p99 = waits.toSorted((a, b) => a - b)[Math.floor(waits.length * 0.99)] ?? Number.POSITIVE_INFINITY;
+    process.stdout.write(`beside many that hang: ${JSON.stringify({ many: MANY, p99 })}\n`);
+    expect(p99).toBeLessThanOrEqual(FIRST_P99_MS);
+    await until("all that hang to be tried", () => hanging.connections >= MANY);
     expect((await worker.stop()).code).toBe(0);
   },
   (SECONDS + 40) * 1_000,

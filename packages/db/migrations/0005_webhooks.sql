@@ -53,7 +53,7 @@ CREATE INDEX "webhook_deliveries_due_idx" ON "webhook_deliveries" USING btree ("
 CREATE INDEX "webhook_deliveries_log_idx" ON "webhook_deliveries" USING btree ("endpoint_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_created_at_idx" ON "webhook_deliveries" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "webhook_endpoints_owner_id_idx" ON "webhook_endpoints" USING btree ("owner_id","created_at","id");--> statement-breakpoint
-CREATE INDEX "webhook_endpoints_active_idx" ON "webhook_endpoints" USING btree ("owner_id") WHERE status = 'active';--> statement-breakpoint
+CREATE INDEX "webhook_endpoints_hearing_idx" ON "webhook_endpoints" USING btree ("owner_id") WHERE status <> 'unverified';--> statement-breakpoint
 CREATE UNIQUE INDEX "webhook_messages_event_sequence_key" ON "webhook_messages" USING btree ("event_id","sequence");--> statement-breakpoint
 CREATE INDEX "webhook_messages_created_at_idx" ON "webhook_messages" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "users_admins_idx" ON "users" USING btree ("id") WHERE role = 'admin';--> statement-breakpoint

@@ -95,7 +95,8 @@ export async function disableEndpoint(
   { url, reason }: { url: string; reason: WebhookDisabledReason },
 ): Promise<boolean> {
   const { rowCount } = await tx.query(
-    `UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = $3
+    `UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = $3, failed_at = statement_timestamp(),
+      failing_since = coalesce(failing_since, statement_timestamp())
     WHERE id = $1 AND status = 'active' AND url = $2`,
     [endpointId, url, reason],
   );

@@ -14,21 +14,29 @@ import type pg from "pg";
 import { time } from "./epoch.ts";
 import { arrayOf, chunks, JOINT, JOINT_CODE, statement } from "./statement.ts";
 
+/** Days for which what a disabled endpoint misses is written down for it, to be replayed: as long as it would be kept. */
+const MISSED_DAYS = 30;
+
+const HEARS = `status <> 'unverified'
+        AND (status = 'active' OR failed_at > now() - interval '${MISSED_DAYS} days')`;
+
 /**
- * Active endpoints of these users, of the event's organizer and of admins; those of who is disabled hear nothing. One row
+ * Active endpoints of these users, of the event's organizer and of admins; those of who is disabled hear nothing. With them, those
+ * that were disabled themselves, but not long ago. One row
  * without any says whether there are others at all.
  * $1 users · $2 event
  */
 const LOAD_SUBSCRIBERS = statement(
   "load-subscribers",
-  `SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status = 'active' AND owner_id > '' OFFSET 0) AS others, heard.*
+  `SELECT EXISTS (SELECT FROM webhook_endpoints WHERE ${HEARS} AND owner_id > '' OFFSET 0) AS others, heard.*
   FROM (SELECT) one LEFT JOIN (
     SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
+      w.status = 'disabled' AS disabled,
       u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
     FROM (SELECT organizer_id FROM events WHERE id = $2) e
     CROSS JOIN LATERAL (
       SELECT * FROM webhook_endpoints
-      WHERE status = 'active'
+      WHERE ${HEARS}
         AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
     ) w
     CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u
@@ -48,9 +56,10 @@ const INSERT_MESSAGES = statement(
 
 const INSERT_DELIVERIES = statement(
   "insert-deliveries",
-  `INSERT INTO webhook_deliveries (id, endpoint_id, message_id, next_attempt_at, created_at)
-  SELECT u.id, u.endpoint_id, u.message_id, ${time("$1::float8")}, ${time("$1::float8")}
-  FROM unnest($2::text[], $3::text[], $4::text[]) AS u(id, endpoint_id, message_id)`,
+  `INSERT INTO webhook_deliveries (id, endpoint_id, message_id, status, next_attempt_at, created_at)
+  SELECT u.id, u.endpoint_id, u.message_id, CASE WHEN u.missed THEN 'failed' ELSE 'pending' END,
+    CASE WHEN NOT u.missed THEN ${time("$1::float8")} END, ${time("$1::float8")}
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::boolean[]) AS u(id, endpoint_id, message_id, missed)`,
 );
 
 /** An endpoint that hears of a batch. */
@@ -63,6 +72,8 @@ export interface Subscriber {
   readonly hearsAll: boolean;
   /** Its last attempt failed. */
   readonly troubled: boolean;
+  /** It is sent nothing: what it misses is written down, so that it can be replayed. */
+  readonly disabled: boolean;
 }
 
 export interface Listening {
@@ -84,11 +95,18 @@ export async function loadSubscribers(
   return { subscribers, others: rows[0]?.others === true };
 }
 
+export interface DeliveryToWrite {
+  readonly id: DeliveryId;
+  readonly endpointId: WebhookEndpointId;
+  /** It is not sent, and has failed. */
+  readonly missed: boolean;
+}
+
 /** A message with the endpoints that it goes to, of which there is at least one. */
 export interface MessageToWrite {
   readonly id: WebhookMessageId;
   readonly notice: Notice;
-  readonly deliveries: readonly { readonly id: DeliveryId; readonly endpointId: WebhookEndpointId }[];
+  readonly deliveries: readonly DeliveryToWrite[];
 }
 
 /** In order: the first one gets the number `nextMessage`. */
@@ -117,6 +135,7 @@ export function insertMessages(
         arrayOf(some.map(({ id }) => id)),
         arrayOf(some.map(({ endpointId }) => endpointId)),
         arrayOf(some.map(({ messageId }) => messageId)),
+        some.map(({ missed }) => missed),
       ),
     ),
   ];

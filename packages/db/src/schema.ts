@@ -419,7 +419,7 @@ export const webhookEndpoints = pgTable(
   },
   (t) => [
     index("webhook_endpoints_owner_id_idx").on(t.ownerId, t.createdAt, t.id), // a user's own list
-    index("webhook_endpoints_active_idx").on(t.ownerId).where(sql`status = 'active'`), // who hears of a batch
+    index("webhook_endpoints_hearing_idx").on(t.ownerId).where(sql`status <> 'unverified'`), // who hears of a batch
     check("webhook_endpoints_status_known", oneOf("status", WEBHOOK_ENDPOINT_STATUSES)),
     check(
       "webhook_endpoints_disabled_has_reason",

@@ -79,10 +79,15 @@ describe("who hears of a batch", () => {
     const every = await createEndpoint(pool, admin);
     await createEndpoint(pool, bob);
     await createEndpoint(pool, ann, { status: "unverified" });
-    await createEndpoint(pool, ann, { status: "disabled" });
+    const off = await createEndpoint(pool, ann, { status: "disabled" });
+    const long = await createEndpoint(pool, ann, { status: "disabled" });
+    await pool.query("UPDATE webhook_endpoints SET failed_at = now() - interval '31 days' WHERE id = $1", [
+      long,
+    ]);
 
     const found = await heard(reserve(event.id, ann));
-    expect(idsOf(found)).toEqual([mine, all, every].sort());
+    expect(idsOf(found)).toEqual([mine, off, all, every].sort());
+    expect(idsOf(found.filter(({ disabled }) => disabled))).toEqual([off]);
     expect(
       found
         .filter(({ hearsAll }) => hearsAll)
@@ -95,6 +100,7 @@ describe("who hears of a batch", () => {
       types: ["reservation.held"],
       hearsAll: false,
       troubled: false,
+      disabled: false,
     });
   });
 
@@ -146,7 +152,7 @@ const telling =
     messages: notices.map((notice) => ({
       id: newId("webhookMessage"),
       notice,
-      deliveries: [{ id: newId("delivery"), endpointId }],
+      deliveries: [{ id: newId("delivery"), endpointId, missed: false }],
     })),
   });
 
@@ -192,6 +198,7 @@ describe("what a batch tells", () => {
     const deliveries = Array.from({ length: 5_001 }, () => ({
       id: newId("delivery"),
       endpointId: newId("webhookEndpoint"),
+      missed: false,
     }));
     const id = newId("webhookMessage");
     await batches.apply(event.id, [reserve(event.id, ann)], OWNER, (write) => ({
@@ -203,6 +210,21 @@ describe("what a batch tells", () => {
       [id],
     );
     expect(rows).toEqual([{ count: deliveries.length }]);
+  });
+
+  test("has failed for an endpoint that misses it", async () => {
+    const [id, endpointId] = [newId("delivery"), newId("webhookEndpoint")];
+    const deliveries = [{ id, endpointId, missed: true }];
+    await batches.apply(event.id, [reserve(event.id, ann)], OWNER, (write) => ({
+      ...write,
+      messages: [{ id: newId("webhookMessage"), notice: noticed("one"), deliveries }],
+    }));
+    const { rows } = await batches.database.pool.query(
+      "SELECT status, next_attempt_at, attempts FROM webhook_deliveries WHERE id = $1",
+      [id],
+    );
+    expect(rows).toEqual([{ status: "failed", next_attempt_at: null, attempts: [] }]);
+    await expectSound(batches.database.pool, event.id);
   });
 
   test("is written with the batch or not at all", async () => {

@@ -30,9 +30,10 @@ SELECT fence, round(date_part('epoch', logical_at) * 1000) AS logical_at, next_s
   paused_at IS NOT NULL AS paused FROM event_lanes WHERE event_id = $1 AND fence = $2 FOR NO KEY UPDATE;
 
 -- insert-deliveries
-INSERT INTO webhook_deliveries (id, endpoint_id, message_id, next_attempt_at, created_at)
-  SELECT u.id, u.endpoint_id, u.message_id, to_timestamp($1::float8 / 1000.0), to_timestamp($1::float8 / 1000.0)
-  FROM unnest($2::text[], $3::text[], $4::text[]) AS u(id, endpoint_id, message_id);
+INSERT INTO webhook_deliveries (id, endpoint_id, message_id, status, next_attempt_at, created_at)
+  SELECT u.id, u.endpoint_id, u.message_id, CASE WHEN u.missed THEN 'failed' ELSE 'pending' END,
+    CASE WHEN NOT u.missed THEN to_timestamp($1::float8 / 1000.0) END, to_timestamp($1::float8 / 1000.0)
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::boolean[]) AS u(id, endpoint_id, message_id, missed);
 
 -- insert-entries
 WITH written AS (
@@ -225,14 +226,17 @@ SELECT command_id, round(date_part('epoch', submitted_at) * 1000) AS submitted_a
   WHERE command_id = ANY ($1::text[]);
 
 -- load-subscribers
-SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status = 'active' AND owner_id > '' OFFSET 0) AS others, heard.*
+SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status <> 'unverified'
+        AND (status = 'active' OR failed_at > now() - interval '30 days') AND owner_id > '' OFFSET 0) AS others, heard.*
   FROM (SELECT) one LEFT JOIN (
     SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
+      w.status = 'disabled' AS disabled,
       u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
     FROM (SELECT organizer_id FROM events WHERE id = $2) e
     CROSS JOIN LATERAL (
       SELECT * FROM webhook_endpoints
-      WHERE status = 'active'
+      WHERE status <> 'unverified'
+        AND (status = 'active' OR failed_at > now() - interval '30 days')
         AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
     ) w
     CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u

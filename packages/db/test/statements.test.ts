@@ -70,7 +70,11 @@ async function recordStatements(): Promise<Map<string, string>> {
       onFault: () => undefined,
     });
     const notice = result.notices[0];
-    const to = loaded.subscribers.map(({ id: endpointId }) => ({ id: newId("delivery"), endpointId }));
+    const to = loaded.subscribers.map(({ id: endpointId }) => ({
+      id: newId("delivery"),
+      endpointId,
+      missed: false,
+    }));
     await writeBatch(tx, {
       eventId: event.id,
       lane: loaded.lane,

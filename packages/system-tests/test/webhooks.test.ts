@@ -216,7 +216,7 @@ test("N4: users hear of what is theirs, an organizer of all that happens to thei
   for (const { mailbox } of [anns, bobs, organizers, others, admins]) expect(mailbox.faults).toEqual([]);
 });
 
-test("N4: an endpoint that says it is gone is disabled, its owner's others are told, and it comes back when it is verified", {
+test("N4: an endpoint that says it is gone is disabled, its owner's others are told, and it comes back, with what it missed, when it is verified", {
   timeout: JOURNEY_TIMEOUT_MS,
 }, async () => {
   const ann = await person();
@@ -243,17 +243,21 @@ test("N4: an endpoint that says it is gone is disabled, its owner's others are t
   ]);
   await letGo(ann, hold);
   await untilTold(staying, 2);
-  const before = await countOf(gone);
   gone.mailbox.answer = () => 200;
   await letGo(ann, await reserve(ann, event)); // still disabled
-  expect(await countOf(gone)).toBe(before);
+  expect((await logOf(gone))[0]).toMatchObject({ type: "reservation.held", status: "failed", attempts: [] });
+  expect(typesIn(gone)).toEqual(["reservation.held"]);
   expect((await client.post(`${gone.path}/verify`, { token })).body).toMatchObject({
     status: "active",
     disabledReason: null,
   });
+  const replayed = await client.post(`${gone.path}/replay`, { token, body: { since: iso(0) } });
+  expect(replayed.body).toEqual({ object: "replay", count: 2 });
+  await untilTold(gone, 3);
   await reserve(ann, event);
-  await untilTold(gone, 2);
-  expect(typesIn(gone)).toEqual(["reservation.held", "reservation.held"]);
+  await untilTold(gone, 4);
+  expect(typesIn(gone)).toEqual(Array(4).fill("reservation.held"));
+  expect(taken(gone.mailbox).get(event.eventId)?.length).toBe(3);
   expect([...gone.mailbox.faults, ...staying.mailbox.faults]).toEqual([]);
   expect(await checkInvariants(system.pool)).toEqual([]);
 });

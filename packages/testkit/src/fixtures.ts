@@ -84,8 +84,9 @@ export async function createEndpoint(
 ): Promise<WebhookEndpointId> {
   const id = newId("webhookEndpoint");
   await pool.query(
-    `INSERT INTO webhook_endpoints (id, owner_id, url, types, status, disabled_reason, secret)
-    VALUES ($1, $2, 'https://example.com/', $3, $4, CASE WHEN $4 = 'disabled' THEN 'gone' END, 'none')`,
+    `INSERT INTO webhook_endpoints (id, owner_id, url, types, status, disabled_reason, failing_since, failed_at, secret)
+    SELECT $1, $2, 'https://example.com/', $3, $4, CASE WHEN $4 = 'disabled' THEN 'gone' END, off, off, 'none'
+    FROM (SELECT CASE WHEN $4 = 'disabled' THEN now() END AS off) given`,
     [id, ownerId, types, status],
   );
   return id;

@@ -24,7 +24,11 @@ export function messagesFor(
       ({ types }) => types?.includes(notice.type) ?? true,
     );
     if (hearers.length === 0) return [];
-    const deliveries = hearers.map(({ id: endpointId }) => ({ id: newDeliveryId(), endpointId }));
+    const deliveries = hearers.map(({ id: endpointId, disabled: missed }) => ({
+      id: newDeliveryId(),
+      endpointId,
+      missed,
+    }));
     return [{ id: newMessageId(), notice, deliveries }];
   });
 }
@@ -49,6 +53,6 @@ export function notifiedBy(
     messages.flatMap(({ deliveries }) => deliveries.map(({ endpointId }) => endpointId)),
   );
   return subscribers
-    .filter(({ id }) => notified.has(id))
+    .filter(({ id, disabled }) => notified.has(id) && !disabled)
     .map(({ id: endpointId, troubled }) => ({ endpointId, troubled }));
 }

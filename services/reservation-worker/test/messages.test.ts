@@ -14,6 +14,7 @@ const subscriber = (ownerId: UserId, has: Partial<Subscriber> = {}): Subscriber 
   types: null,
   hearsAll: false,
   troubled: false,
+  disabled: false,
   ...has,
 });
 const notice = (type: NoticeType, userId: UserId | null): Notice => ({ type, userId }) as unknown as Notice;
@@ -57,6 +58,13 @@ test("an endpoint of a user who hears of everything hears once of what concerns 
     IDS,
   );
   expect(messages.map(({ deliveries }) => deliveries.length)).toEqual([1]);
+});
+
+test("what a disabled endpoint misses is written down, and it is not told", () => {
+  const listens = subscriber(ann, { disabled: true });
+  const messages = messagesFor([notice("reservation.held", ann)], [listens], IDS);
+  expect(messages).toMatchObject([{ deliveries: [{ endpointId: listens.id, missed: true }] }]);
+  expect(notifiedBy(messages, [listens])).toEqual([]);
 });
 
 test("endpoints are to be told once a batch, and only those that got something", () => {

@@ -1,6 +1,13 @@
 // What travels: the payload of an event queue's jobs, and of the messages that bring outcomes back.
 // Written by one version, perhaps read by another: what a reader does not know must not stop it.
-import { type AnyCommand, Command, type CommandId, type Outcome, UnknownCommand } from "@holdfast/domain";
+import {
+  type AnyCommand,
+  Command,
+  type CommandId,
+  type EpochMs,
+  type Outcome,
+  UnknownCommand,
+} from "@holdfast/domain";
 import { z } from "zod";
 
 /** Commands that ride together in one job. */
@@ -59,15 +66,20 @@ export interface Reply {
   readonly outcome: Outcome;
   /** True when the outcome had been given before: this is a repeat. */
   readonly replayed: boolean;
+  /** The stamp of the command that this answers: who asked later repeats it. Null when an older worker wrote this. */
+  readonly at: EpochMs | null;
 }
 
 export const writeReplies = (replies: readonly Reply[]): string =>
-  JSON.stringify(replies.map(({ commandId, outcome, replayed }) => [commandId, outcome, replayed ? 1 : 0]));
+  JSON.stringify(
+    replies.map(({ commandId, outcome, replayed, at }) => [commandId, outcome, replayed ? 1 : 0, at]),
+  );
 
 /** Trusts its text: only workers hold the password of the channel. */
 export const readReplies = (text: string): Reply[] =>
-  (JSON.parse(text) as [CommandId, Outcome, 0 | 1][]).map(([commandId, outcome, replayed]) => ({
+  (JSON.parse(text) as [CommandId, Outcome, 0 | 1, EpochMs?][]).map(([commandId, outcome, replayed, at]) => ({
     commandId,
     outcome,
     replayed: replayed === 1,
+    at: at ?? null,
   }));

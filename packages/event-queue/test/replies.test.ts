@@ -23,6 +23,7 @@ const done = (commandId: CommandId): Reply => ({
   commandId,
   outcome: { status: "succeeded", reservation: null },
   replayed: false,
+  at: 1,
 });
 
 test("each gateway hears what is meant for it, and everybody who waits for a command hears it once", async () => {

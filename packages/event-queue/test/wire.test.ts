@@ -58,12 +58,26 @@ test.each(["", "{", "null", "[]", '{"commands":[]}', '{"replyTo":1,"commands":[]
 
 test("replies are read as they were written", () => {
   const replies: Reply[] = [
-    { commandId: newId("command"), outcome: { status: "succeeded", reservation: null }, replayed: true },
+    {
+      commandId: newId("command"),
+      outcome: { status: "succeeded", reservation: null },
+      replayed: true,
+      at: 1,
+    },
     {
       commandId: newId("command"),
       outcome: { status: "rejected", refusal: { code: "sold-out" } },
       replayed: false,
+      at: 1_700_000_000_123,
     },
   ];
   expect(readReplies(writeReplies(replies))).toEqual(replies);
+});
+
+test("a reply of an older worker is one without a stamp", () => {
+  const commandId = newId("command");
+  const outcome = { status: "withdrawn" } as const;
+  expect(readReplies(JSON.stringify([[commandId, outcome, 0]]))).toEqual([
+    { commandId, outcome, replayed: false, at: null },
+  ]);
 });

@@ -107,6 +107,9 @@ export interface CommandsDeps {
   readonly random?: () => number;
 }
 
+/** True when what bears this stamp was asked for before the command: the command repeats it. */
+const isEarlier = (at: EpochMs | null, command: Command): boolean => at !== null && at < command.at;
+
 const stopWaiting = (wait: Wait): void => wait.stop();
 
 class UnknownSender extends Error {
@@ -133,6 +136,12 @@ async function acceptAll(
 
 /** How waiting for an outcome ends: with it, with the news that the command was not taken, or not at all. */
 type Heard = Reply | Exclude<Enqueued, { kind: "enqueued" }> | "nothing";
+
+/** A submission on its way into the queue. */
+interface Sending {
+  readonly command: Command;
+  readonly enqueued: Promise<Enqueued>;
+}
 
 /** Somebody who is waiting. */
 interface Wait {
@@ -195,7 +204,7 @@ export function createCommands(deps: CommandsDeps): Commands {
   }, ROWS_PER_STATEMENT_MAX);
 
   /** Submissions here that are not answered yet: a repeat rides along with the first. */
-  const sending = new FreeListMap<CommandId, Promise<Enqueued>>();
+  const sending = new FreeListMap<CommandId, Sending>();
   const waits = new FreeList<Wait>();
   let hurried = false;
   replies.onReturn(() => {
@@ -207,11 +216,13 @@ export function createCommands(deps: CommandsDeps): Commands {
       if (respondAsync) return await promiseFirst(command);
       const first = sending.get(command.id);
       const ear = new Ear(command.id, waitMs);
-      ear.listenTo(first ?? send(command));
+      ear.listenTo((first ?? send(command)).enqueued);
       const heard = await ear.heard;
       if (first === undefined) sending.delete(command.id);
       if (heard !== "nothing" && "outcome" in heard) {
-        return { kind: "ended", outcome: heard.outcome, replayed: heard.replayed || first !== undefined };
+        // While a repeat waits, the queue may answer the job of the first.
+        const replayed = heard.replayed || first !== undefined || isEarlier(heard.at, command);
+        return { kind: "ended", outcome: heard.outcome, replayed };
       }
       if (heard !== "nothing" && heard.kind !== "unknown") return await notTaken(command, heard.kind);
       return await promiseLate(command, ear.ticket, first !== undefined);
@@ -222,10 +233,10 @@ export function createCommands(deps: CommandsDeps): Commands {
     }
   }
 
-  function send(command: Command): Promise<Enqueued> {
-    const enqueued = producer.enqueue(command);
-    sending.set(command.id, enqueued);
-    return enqueued;
+  function send(command: Command): Sending {
+    const sent = { command, enqueued: producer.enqueue(command) };
+    sending.set(command.id, sent);
+    return sent;
   }
 
   /**
@@ -289,16 +300,16 @@ export function createCommands(deps: CommandsDeps): Commands {
   /** Nothing was heard in time: the outcome's row, or a promise in the tables. */
   async function promiseLate(command: Command, ticket: number | null, repeated: boolean): Promise<Submitted> {
     const kept = await read(command.id);
-    // Ended before this request came: then it is a repeat, of which the queue has not said so yet.
-    if (kept !== null) return told(kept, repeated || (kept.finishedAt ?? command.at) < command.at);
+    // Asked for before this request came: then it is a repeat, of which the queue has not said so yet.
+    if (kept !== null) return told(kept, repeated || isEarlier(kept.submittedAt, command));
     await promise(command, ticket);
-    return queued(command, ticket);
+    return queued(command, ticket, repeated);
   }
 
   /** What is known of a command that was asked for before, or has ended meanwhile. */
   async function told(kept: KeptCommand, replayed: boolean): Promise<Submitted> {
     if (kept.outcome !== null) return { kind: "ended", outcome: kept.outcome, replayed };
-    return queuedAs(await recordOf(kept), true);
+    return queuedAs(await recordOf(kept), replayed);
   }
 
   async function promise(command: Command, ticket: number | null): Promise<void> {
@@ -307,21 +318,22 @@ export function createCommands(deps: CommandsDeps): Commands {
   }
 
   async function promiseFirst(command: Command): Promise<Submitted | SubmitRefused> {
+    const first = sending.get(command.id);
     const kept = command.idempotencyKey === null ? null : await read(command.id);
     if (kept !== null) return told(kept, true);
-    if (await producer.isFull(command)) {
+    if (first === undefined && (await producer.isFull(command))) {
       return { kind: "queue-full", retryAfterSeconds: retryAfterSeconds(null, random) };
     }
-    await promise(command, null);
+    await promise(first?.command ?? command, null);
     // From here on it is promised: should the queue not take it, the sweep sends it again.
-    const numbered = send(command).then(async (sent) => {
-      sending.delete(command.id);
+    const numbered = (first ?? send(command)).enqueued.then(async (sent) => {
+      if (first === undefined) sending.delete(command.id);
       if (sent.kind !== "enqueued") return null;
       await note({ id: command.id, ticket: sent.ticket });
       return sent.ticket;
     });
     numbered.catch(onError);
-    return queued(command, await soon(numbered));
+    return queued(first?.command ?? command, await soon(numbered), first !== undefined);
   }
 
   /** The hint, when it comes soon enough. */
@@ -340,11 +352,11 @@ export function createCommands(deps: CommandsDeps): Commands {
     });
   }
 
-  async function queued(command: Command, ticket: number | null): Promise<Submitted> {
+  async function queued(command: Command, ticket: number | null, replayed: boolean): Promise<Submitted> {
     const { id, type, eventId, userId, at } = command;
     const unended = { finishedAt: null, outcome: null, seq: null, seen: null };
     const kept = { id, type, eventId, userId, submittedAt: at, ...unended, ticket };
-    return queuedAs(await recordOf(kept), false);
+    return queuedAs(await recordOf(kept), replayed);
   }
 
   const queuedAs = (record: CommandRecord, replayed: boolean): Submitted => ({

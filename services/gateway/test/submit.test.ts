@@ -74,10 +74,10 @@ function play(
     },
     onReturn: (look) => void looks.push(look),
   };
-  const reply = (commandId: CommandId, outcome: Outcome, replayed = false): void => {
+  const reply = (commandId: CommandId, outcome: Outcome, replayed = false, at: Reply["at"] = null): void => {
     const expecting = [...(waiters.get(commandId) ?? [])];
     waiters.delete(commandId);
-    for (const onReply of expecting) onReply({ commandId, outcome, replayed });
+    for (const onReply of expecting) onReply({ commandId, outcome, replayed, at });
   };
   const watched = new Map<CommandId, () => void>();
   const commands: Commands = createCommands({
@@ -183,10 +183,42 @@ test("the repeat of a keyed command that is still running is told to be one", as
   const asked = soon(command, { respondAsync: true });
   expect(await commands.submit(asked)).toMatchObject({ kind: "queued", replayed: false });
   expect(await commands.submit(asked)).toMatchObject({ kind: "queued", replayed: true });
-  expect(await commands.submit(soon(command, { waitMs: 1 }))).toMatchObject({
+  const later = { ...command, at: command.at + 1 };
+  expect(await commands.submit(soon(later, { waitMs: 1 }))).toMatchObject({
     kind: "queued",
     replayed: true,
   });
+});
+
+test("a repeat that hears the answer to the first one's job is marked by the first one's stamp", async () => {
+  const { commands, reply } = play(enqueued);
+  const first = ask({ key: "promised, then waited for" });
+  expect(await commands.submit(soon(first, { respondAsync: true }))).toMatchObject({ replayed: false });
+  for (const [at, replayed] of [
+    [first.at, true],
+    [first.at + 1, false],
+    [null, false], // of an older worker
+  ] as const) {
+    const waiting = commands.submit(soon({ ...first, at: first.at + 1 }));
+    await Promise.resolve();
+    reply(first.id, soldOut, false, at);
+    expect(await waiting).toEqual({ kind: "ended", outcome: soldOut, replayed });
+  }
+});
+
+test("who does not want to wait for a command that somebody here waits for is told that it repeats it; the first is not", async () => {
+  const { commands, sent } = play(enqueued);
+  const first = ask({ key: "waited for, then promised" });
+  const waiting = commands.submit(soon(first, { waitMs: 60_000 }));
+  const repeat = { ...first, at: first.at + 1 };
+  const record = { id: first.id, submittedAt: first.at, ticket: 7 };
+  for (const replayed of [true, true]) {
+    const answer = await commands.submit(soon(repeat, { respondAsync: true }));
+    expect(answer).toMatchObject({ kind: "queued", replayed, record });
+  }
+  commands.hurry();
+  expect(await waiting).toMatchObject({ kind: "queued", replayed: false, record });
+  expect(sent).toEqual([first]);
 });
 
 test("R3: a Redis that falls silent costs a promise its hints, and hardly any time", async () => {

@@ -3,6 +3,7 @@ import { signAccessToken } from "@holdfast/access-token";
 import { Command, Event, Slot, WaitlistEntry } from "@holdfast/contracts";
 import { insertUser } from "@holdfast/db";
 import type { UserRole } from "@holdfast/domain";
+import { eventKeys } from "@holdfast/event-queue";
 import { newId } from "@holdfast/runtime";
 import {
   openTestDatabase,
@@ -257,6 +258,25 @@ test("while an event is halted nothing is applied; then everything is, in its or
   ]);
   const [one, two] = ended.map(({ explanation }) => explanation?.place ?? 0);
   expect(one).toBeLessThan(two ?? 0);
+});
+
+test("each repeat of what was promised while its event was halted says that it is one, whether it waits or not", async () => {
+  const [organizer, ann] = [await person("organizer"), await person()];
+  const event = await newEvent(organizer);
+  const path = `/v1/events/${event.id}`;
+  await ask(organizer, "POST", `${path}/pause`);
+  const send = async (key: string, prefer: string) => {
+    const told = await ask(ann, "POST", `${path}/reserve`, {}, { "idempotency-key": key, prefer });
+    return [told.status, told.headers.get("idempotent-replayed")];
+  };
+  const key = newId("command");
+  expect(await send(key, "respond-async")).toEqual([202, null]);
+  const waiting = Array.from({ length: 3 }, () => send(key, "wait=10"));
+  const depth = eventKeys(redis.prefix, event.id).count;
+  await until("a repeat to wait", async () => (await redis.redis.hget(depth, "enqueued")) === "2");
+  expect(await send(key, "respond-async")).toEqual([202, "true"]);
+  await ask(organizer, "POST", `${path}/resume`);
+  expect(await Promise.all(waiting)).toEqual(waiting.map(() => [201, "true"]));
 });
 
 test("N6: a command that is withdrawn while its event is halted never takes effect, and its repeat is told so", async () => {

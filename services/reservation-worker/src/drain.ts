@@ -209,7 +209,7 @@ function createHand(): Hand {
       applied.forEach(({ command, outcome, replayed }, i) => {
         const replyTo = waiting[i]?.replyTo ?? null;
         if (replyTo === null) return;
-        const reply = { commandId: command.id, outcome, replayed };
+        const reply = { commandId: command.id, outcome, replayed, at: command.at };
         const others = replies.get(replyTo);
         if (others === undefined) replies.set(replyTo, [reply]);
         else others.push(reply);

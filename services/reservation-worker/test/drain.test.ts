@@ -75,8 +75,8 @@ test("a drain applies what waits, tells who asked, and leaves an empty queue", a
   const { eventId, commands } = await anEventWith(5);
   const deps = stores.deps();
   await drain(eventId, deps);
-  expect(deps.heard.map(({ commandId, replayed }) => [commandId, replayed])).toEqual(
-    commands.map(({ id }) => [id, false]),
+  expect(deps.heard.map(({ commandId, replayed, at }) => [commandId, replayed, at])).toEqual(
+    commands.map(({ id, at }) => [id, false, at]),
   );
   expect(deps.asked).toEqual([]);
   await expectOrderly(stores, eventId, commands);

@@ -158,7 +158,7 @@ test("who has a delivery sent again and again keeps the last attempts of it", as
     const claimed = await dueDeliveries(pool, one, { inHand: [], verificationOnly: false, limit: 1 });
     const dueAt = claimed[0]?.dueAt ?? 0;
     await recordAttempts(pool, [
-      { id, tries, dueAt, at: 1_000 + tries, status: 500, durationMs: 1, becomes: "pending", waitMs: 0 },
+      { id, tries, dueAt, at: 1_000 + tries, status: 500, durationMs: 1, becomes: "pending", waitMs: -1 },
     ]);
   }
   const [row] = await deliveriesOf(pool, one);

@@ -105,8 +105,8 @@ interface RecordRow {
 }
 
 const OUTCOME_COLUMNS = `command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
-  ${ms("finished_at")} AS finished_at, outcome, seq, seen_available, seen_waiting, NULL::bigint AS ticket`;
-const OUTCOME_RECORD = `SELECT ${OUTCOME_COLUMNS} FROM outcomes`;
+  ${ms("finished_at")} AS finished_at, outcome, seq, seen_available, seen_waiting`;
+const OUTCOME_RECORD = `SELECT ${OUTCOME_COLUMNS}, NULL::bigint AS ticket FROM outcomes`;
 const ACCEPTED_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms("submitted_at")} AS submitted_at,
   NULL::float8 AS finished_at, NULL::json AS outcome, NULL::bigint AS seq, NULL::int AS seen_available,
   NULL::int AS seen_waiting, ticket FROM accepted_commands`;
@@ -162,9 +162,9 @@ export async function listOutcomesOf(db: Queryable, eventId: EventId): Promise<E
 const WITHDRAW_TRIES = 2;
 
 /**
- * Ends a promised command of a user before it is applied. Null when it had ended, or is not promised. The outcome first
- * and the promise second, as a batch does it: whoever comes second to the outcome holds nothing that the first waits
- * for. One statement, so that no batch ever waits for a gateway.
+ * Ends a promised command of a user before it is applied; the record still has the ticket, when that was known. Null when
+ * it had ended, or is not promised. The outcome first and the promise second, as a batch does it: whoever comes second
+ * to the outcome holds nothing that the first waits for. One statement, so that no batch ever waits for a gateway.
  */
 export async function withdrawCommand(db: Queryable, id: CommandId): Promise<EndedCommand | null> {
   for (let tries = 1; tries <= WITHDRAW_TRIES; tries += 1) {
@@ -184,8 +184,9 @@ export async function withdrawCommand(db: Queryable, id: CommandId): Promise<End
           ON CONFLICT DO NOTHING RETURNING *
         ), forgotten AS (
           DELETE FROM accepted_commands WHERE command_id = ANY (ARRAY(SELECT command_id FROM withdrawn))
+          RETURNING ticket
         )
-        SELECT ${OUTCOME_COLUMNS} FROM withdrawn`,
+        SELECT ${OUTCOME_COLUMNS}, (SELECT ticket FROM forgotten) AS ticket FROM withdrawn`,
       values: [id],
     });
     const [row] = rows;

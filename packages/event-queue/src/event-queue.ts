@@ -51,7 +51,7 @@ interface ScriptedRedis {
 export function withDrainScripts(redis: Redis): Redis & ScriptedRedis {
   redis.defineCommand("hfAcquire", { numberOfKeys: 3, lua: ACQUIRE });
   redis.defineCommand("hfSettleAndClaim", { numberOfKeys: 5, lua: SETTLE_AND_CLAIM });
-  redis.defineCommand("hfRelease", { numberOfKeys: 5, lua: RELEASE });
+  redis.defineCommand("hfRelease", { numberOfKeys: 6, lua: RELEASE });
   return redis as Redis & ScriptedRedis;
 }
 
@@ -97,7 +97,15 @@ export function openEventQueue(
     forgiveTry: async (commandId) => void (await redis.hincrby(keys.trouble, `tries:${commandId}`, -1)),
 
     async release() {
-      const left = await redis.hfRelease(keys.wait, keys.active, keys.owner, keys.count, keys.trouble, token);
+      const left = await redis.hfRelease(
+        keys.wait,
+        keys.active,
+        keys.owner,
+        keys.count,
+        keys.trouble,
+        keys.withdrawn,
+        token,
+      );
       if (left !== 1) return false;
       return forgetBusy(redis, prefix, eventId);
     },

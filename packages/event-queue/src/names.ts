@@ -40,6 +40,8 @@ export interface EventKeys {
   readonly owner: string;
   /** Commands ever enqueued and ever done, since the queue was last empty, and how fast: positions are made of them. */
   readonly count: string;
+  /** Commands that were withdrawn, by their tickets: nobody waits behind them. */
+  readonly withdrawn: string;
   /** Deaths with a batch in hand, and tries of the commands that were in it. */
   readonly trouble: string;
 }
@@ -52,6 +54,7 @@ export function eventKeys(prefix: string, eventId: EventId): EventKeys {
     active: `${jobs}active`,
     owner: `${jobs}owner`,
     count: `${jobs}count`,
+    withdrawn: `${jobs}withdrawn`,
     trouble: `${jobs}trouble`,
   };
 }

@@ -110,7 +110,7 @@ return claimed
 
 /**
  * Who lets go with jobs in hand was stopped by something: how fast it went before says nothing of what comes.
- * KEYS wait active owner count trouble · ARGV token
+ * KEYS wait active owner count trouble withdrawn · ARGV token
  * → 1 when the queue is empty, 0 when jobs are left, -1 when the drain does not own the event any more.
  */
 export const RELEASE = `
@@ -122,7 +122,7 @@ if redis.call('LLEN', KEYS[2]) > 0 then
   return 0
 end
 if redis.call('LLEN', KEYS[1]) > 0 then return 0 end
-redis.call('DEL', KEYS[4], KEYS[5])
+redis.call('DEL', KEYS[4], KEYS[5], KEYS[6])
 return 1
 `;
 

@@ -1,13 +1,16 @@
 // How fast a queue goes, as settlements note it, and what is told of it.
 import type { EventId } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { newId } from "../../runtime/src/index.ts";
 import {
+  noteWithdrawn,
   PACE_GAP_MS,
   PACE_MARK_MS,
   PACE_SPAN_MIN_MS,
   PACE_WINDOW_MS,
   placeIn,
   readPaces,
+  WITHDRAWN_READ_MAX,
 } from "../src/index.ts";
 import { type Connected, connect, NOTHING_SETTLED, reserves } from "./connected.ts";
 
@@ -60,9 +63,9 @@ async function aDrain(jobs: number) {
 test("a pace is told from the second settlement on, over a window that moves on, and not after a gap", async () => {
   const { eventId, age, count, settle } = await aDrain(90);
   const sinceDone = () => redis.redis.hget(count, "since-done");
-  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 0, msPerCommand: null });
+  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 0, msPerCommand: null, withdrawn: [] });
   await settle(10);
-  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 10, msPerCommand: null });
+  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 10, msPerCommand: null, withdrawn: [] });
   await age(PACE_WINDOW_MS / 2);
   await settle(10);
   const early = await paceOf(eventId);
@@ -81,7 +84,7 @@ test("a pace is told from the second settlement on, over a window that moves on,
   await settle(10);
   expect((await paceOf(eventId))?.msPerCommand).toBeGreaterThanOrEqual(PACE_MARK_MS / 10);
   await age(PACE_GAP_MS + 1);
-  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 50, msPerCommand: null });
+  expect(await paceOf(eventId)).toEqual({ enqueued: 90, done: 50, msPerCommand: null, withdrawn: [] });
   await settle(10);
   expect(await sinceDone()).toBe("60");
 });
@@ -120,7 +123,7 @@ test("who lets go with jobs in hand, as of a paused event, takes the pace away; 
   await next.acquire();
   await next.settleAndClaim(NOTHING_SETTLED, 10);
   await next.release();
-  expect(await paceOf(eventId)).toEqual({ enqueued: 40, done: 20, msPerCommand: null });
+  expect(await paceOf(eventId)).toEqual({ enqueued: 40, done: 20, msPerCommand: null, withdrawn: [] });
 });
 
 test("paces of several events are read in one go, also of those that nothing is known of", async () => {
@@ -129,29 +132,89 @@ test("paces of several events are read in one go, also of those that nothing is 
   expect(paces.map(({ enqueued }) => enqueued)).toEqual([1, 0, 2]);
 });
 
+test("withdrawn commands are read until their turn has come, in order; of a queue that is gone none is noted", async () => {
+  const { eventId, queue, settle } = await aDrain(5);
+  const [gone, commands] = [redis.newEvent(), reserves(eventId, 5)];
+  const withdraw = (id: EventId, ticket: number) =>
+    noteWithdrawn(redis.redis, redis.prefix, id, {
+      id: commands[ticket % 5]?.id ?? newId("command"),
+      ticket,
+    });
+  for (const ticket of [4, 2, 1, 2, 9]) await withdraw(eventId, ticket);
+  await withdraw(gone, 1);
+  const { withdrawn } = redis.queueOf(eventId);
+  expect((await paceOf(eventId))?.withdrawn).toEqual([1, 2, 4]);
+  await settle(2);
+  expect((await paceOf(eventId))?.withdrawn).toEqual([4]);
+  await withdraw(eventId, 1);
+  await withdraw(eventId, 3);
+  expect(await redis.redis.zrange(withdrawn, "0", "-1", "WITHSCORES")).toEqual([
+    commands[3]?.id,
+    "3",
+    commands[4]?.id,
+    "4",
+  ]);
+  expect(await redis.redis.exists(redis.queueOf(gone).withdrawn)).toBe(0);
+  await settle(3);
+  expect(await queue.release()).toBe(true);
+  expect(await redis.redis.exists(withdrawn)).toBe(0);
+});
+
+test("of withdrawn commands so many are read at most", async () => {
+  const eventId = redis.newEvent();
+  const { count, withdrawn } = redis.queueOf(eventId);
+  await redis.redis.hset(count, { enqueued: 5_000 });
+  const tickets = Array.from({ length: WITHDRAWN_READ_MAX + 1 }, (_, i) => i + 1);
+  await redis.redis.zadd(withdrawn, ...tickets.flatMap((ticket) => [`${ticket}`, `command ${ticket}`]));
+  expect((await paceOf(eventId))?.withdrawn).toEqual(tickets.slice(0, WITHDRAWN_READ_MAX));
+});
+
 test.each([
   [
     "behind others",
-    { enqueued: 100, done: 40, msPerCommand: 2.5 },
+    { enqueued: 100, done: 40, msPerCommand: 2.5, withdrawn: [] },
     60,
     { position: 20, estimatedWaitMs: 50 },
   ],
   [
     "the last, without a number",
-    { enqueued: 9, done: 4, msPerCommand: 1 },
+    { enqueued: 9, done: 4, msPerCommand: 1, withdrawn: [] },
     null,
     { position: 5, estimatedWaitMs: 5 },
   ],
-  ["its turn has come", { enqueued: 9, done: 9, msPerCommand: 10 }, 7, { position: 1, estimatedWaitMs: 10 }],
+  [
+    "those before it were withdrawn, and one behind it",
+    { enqueued: 9, done: 2, msPerCommand: 2, withdrawn: [3, 4, 6, 8] },
+    7,
+    { position: 2, estimatedWaitMs: 4 },
+  ],
+  [
+    "the last, and some were withdrawn",
+    { enqueued: 9, done: 2, msPerCommand: null, withdrawn: [3, 9] },
+    null,
+    { position: 5, estimatedWaitMs: null },
+  ],
+  [
+    "the first that is left",
+    { enqueued: 5, done: 0, msPerCommand: null, withdrawn: [1, 2, 3] },
+    4,
+    { position: 1, estimatedWaitMs: null },
+  ],
+  [
+    "its turn has come",
+    { enqueued: 9, done: 9, msPerCommand: 10, withdrawn: [] },
+    7,
+    { position: 1, estimatedWaitMs: 10 },
+  ],
   [
     "numbered by a queue that is gone",
-    { enqueued: 3, done: 0, msPerCommand: 1 },
+    { enqueued: 3, done: 0, msPerCommand: 1, withdrawn: [] },
     80,
     { position: 3, estimatedWaitMs: 3 },
   ],
   [
     "a queue that stands still",
-    { enqueued: 9, done: 4, msPerCommand: null },
+    { enqueued: 9, done: 4, msPerCommand: null, withdrawn: [] },
     6,
     { position: 2, estimatedWaitMs: null },
   ],

@@ -14,6 +14,7 @@ import {
 import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
 import {
   type Enqueued,
+  noteWithdrawn,
   type Pace,
   type Place,
   type Producer,
@@ -418,9 +419,18 @@ export function createCommands(deps: CommandsDeps): Commands {
 
   async function withdraw(id: CommandId): Promise<Withdrawal | null> {
     const withdrawn = await withdrawCommand(pool, id);
-    if (withdrawn !== null) publishProgress(redis, prefix, withdrawn.eventId, [id]).catch(onError);
-    const kept = withdrawn ?? (await read(id));
-    return kept === null ? null : { record: await recordOf(kept), withdrawn: withdrawn !== null };
+    if (withdrawn === null) {
+      const kept = await read(id);
+      return kept === null ? null : { record: await recordOf(kept), withdrawn: false };
+    }
+    const { eventId, ticket } = withdrawn;
+    publishProgress(redis, prefix, eventId, [id]).catch(onError);
+    if (ticket !== null) {
+      const noted = noteWithdrawn(redis, prefix, eventId, { id, ticket }).then(() => null);
+      noted.catch(onError);
+      await soon(noted); // then whoever looks next, at any gateway, stands further ahead
+    }
+    return { record: await recordOf(withdrawn), withdrawn: true };
   }
 
   return {

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { Availability, Command } from "@holdfast/contracts";
 import { setPaused } from "@holdfast/db";
 import type { CommandId, EventId } from "@holdfast/domain";
-import { eventKeys, progressChannel, publishProgress } from "@holdfast/event-queue";
+import { eventKeys, noteWithdrawn, progressChannel, publishProgress } from "@holdfast/event-queue";
 import { newId } from "@holdfast/runtime";
 import { type EventReader, readEvents, until } from "@holdfast/testkit";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -139,10 +139,16 @@ describe("a command's stream", () => {
       id: "queued.2",
       data: { position: 2, estimatedWaitMs: 1_000 },
     });
+    await noteWithdrawn(gateway.redis.redis, gateway.redis.prefix, eventId, {
+      id: newId("command"),
+      ticket: 6,
+    });
+    await heard(stream, 3);
+    expect(stream.events[2]).toMatchObject({ id: "queued.1", data: { position: 1, estimatedWaitMs: 500 } });
     await end(record);
     expect(await stream.ended).toBe(true);
-    expect(stream.events).toHaveLength(3);
-    const [, , last] = stream.events;
+    expect(stream.events).toHaveLength(4);
+    const last = stream.events[3];
     expect(last).toMatchObject({
       event: "rejected",
       id: "rejected",

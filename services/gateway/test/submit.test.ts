@@ -44,7 +44,8 @@ afterAll(async () => {
   await database.close();
 });
 afterEach(async () => {
-  await redis.redis.del(eventKeys(redis.prefix, eventId).count);
+  const { count, withdrawn } = eventKeys(redis.prefix, eventId);
+  await redis.redis.del(count, withdrawn);
 });
 
 /** A way into the queue that ends as the test says, and the reply channel behind it. */
@@ -223,7 +224,7 @@ test("who does not want to wait for a command that somebody here waits for is to
 
 test("R3: a Redis that falls silent costs a promise its hints, and hardly any time", async () => {
   const silent = {
-    hmget: () => new Promise(() => undefined),
+    hfReadPace: () => new Promise(() => undefined),
     time: () => new Promise(() => undefined),
   } as unknown as Redis;
   const { commands } = play(() => new Promise(() => undefined), { counters: silent });
@@ -478,6 +479,36 @@ test("N6: a promised command is withdrawn, once; its repeat is told so, from the
   await Promise.resolve();
   reply(command.id, withdrawn, true);
   expect(await waiting).toEqual(told);
+});
+
+test("who is behind withdrawn commands moves up; one whose number is not known, and one that is not withdrawn, moves nobody", async () => {
+  let ticket = 0;
+  const { count } = eventKeys(redis.prefix, eventId);
+  const { commands } = play(async (): Promise<Enqueued> => {
+    ticket += 1;
+    await redis.redis.hset(count, { enqueued: ticket });
+    return { kind: "enqueued", ticket, position: ticket };
+  });
+  const crowd = Array.from({ length: 5 }, () => ask());
+  for (const command of crowd) await commands.submit(soon(command, { respondAsync: true }));
+  const unnumbered = ask();
+  await acceptCommands(database.pool, [{ command: unnumbered, ticket: null }]);
+  const gone = crowd.slice(0, 3);
+  for (const { id } of [...gone, ...gone, unnumbered]) await commands.withdraw(id);
+  const positions = await Promise.all(crowd.map(async ({ id }) => (await commands.find(id))?.position));
+  expect(positions).toEqual([null, null, null, 1, 2]);
+  expect(await commands.submit(soon(ask(), { respondAsync: true }))).toMatchObject({
+    record: { position: 3 },
+  });
+});
+
+test("R3: a withdrawal stands though Redis is silent", async () => {
+  const silence = () => new Promise(() => undefined);
+  const silent = { hfReadPace: silence, hfNoteWithdrawn: silence, time: silence, publish: silence };
+  const { commands } = play(enqueued, { counters: silent as unknown as Redis });
+  const command = ask();
+  await acceptCommands(database.pool, [{ command, ticket: 2 }]);
+  expect(await commands.withdraw(command.id)).toMatchObject({ withdrawn: true });
 });
 
 test("who watches a command hears that it was withdrawn, and nothing is said when it was not", async () => {

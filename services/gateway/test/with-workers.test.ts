@@ -279,6 +279,24 @@ test("each repeat of what was promised while its event was halted says that it i
   expect(await Promise.all(waiting)).toEqual(waiting.map(() => [201, "true"]));
 });
 
+test("who waits behind withdrawn commands is told the place that is left, and the next one, too", async () => {
+  const organizer = await person("organizer");
+  const path = `/v1/events/${(await newEvent(organizer)).id}`;
+  await ask(organizer, "POST", `${path}/pause`);
+  const send = async () => {
+    const token = await person();
+    return { token, ...(await ask(token, "POST", `${path}/reserve`, {}, { prefer: "respond-async" })).body };
+  };
+  const crowd = [await send(), await send(), await send(), await send(), await send()];
+  expect(crowd.map(({ position }) => position)).toEqual([1, 2, 3, 4, 5]);
+  for (const { token, id } of crowd.slice(0, 3)) {
+    expect((await ask(token, "DELETE", `/v1/commands/${id}`)).status).toBe(200);
+  }
+  const { token, id } = crowd[4];
+  const last = await ask(token, "GET", `/v1/commands/${id}`, undefined, { prefer: "wait=0" });
+  expect([last.body.position, (await send()).position]).toEqual([2, 3]);
+});
+
 test("N6: a command that is withdrawn while its event is halted never takes effect, and its repeat is told so", async () => {
   const [organizer, ann, bob] = [await person("organizer"), await person(), await person()];
   const event = await newEvent(organizer);

@@ -26,6 +26,9 @@ export const underWayKey = (prefix: string, what: EventId | SlotId): string =>
 export const deliveryLeaseKey = (prefix: string, endpointId: WebhookEndpointId): string =>
   `${prefix}:{delivering}:${endpointId}`;
 
+/** In place of a gateway's name: all of them hear what is said to it. */
+export const EVERY_GATEWAY = "every-gateway";
+
 export const replyChannel = (prefix: string, gateway: string): string => `${prefix}:replies:${gateway}`;
 
 /** Where it is told what ended in an event's queue. */

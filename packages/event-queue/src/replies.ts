@@ -1,9 +1,10 @@
 // Outcomes on their way back: a worker publishes one message for each batch and gateway; a gateway listens on a
-// channel of its own, from before its command is sent. A message may get lost: the outcome's row does not.
+// channel of its own, from before its command is sent, and on one that all share, for what ended in no queue. A message
+// may get lost: the outcome's row does not.
 import type { CommandId } from "@holdfast/domain";
 import { FreeListMap } from "@holdfast/runtime/free-list";
 import type { Redis } from "ioredis";
-import { replyChannel } from "./names.ts";
+import { EVERY_GATEWAY, replyChannel } from "./names.ts";
 import { type Reply, readReplies, writeReplies } from "./wire.ts";
 
 export const publishReplies = async (
@@ -24,7 +25,7 @@ export interface Replies {
   readonly waiting: number;
 }
 
-/** Listens on the channel of `gateway` over a connection of its own (which must be a patient one). */
+/** Listens on the channel of `gateway`, and on that of all, over a connection of its own (which must be a patient one). */
 export async function openReplies(redis: Redis, prefix: string, gateway: string): Promise<Replies> {
   const waiters = new FreeListMap<CommandId, ((reply: Reply) => void)[]>();
   let waiting = 0;
@@ -38,12 +39,12 @@ export async function openReplies(redis: Redis, prefix: string, gateway: string)
       for (const onReply of expecting) onReply(reply);
     }
   });
-  const channel = replyChannel(prefix, gateway);
+  const channels = [gateway, EVERY_GATEWAY].map((name) => replyChannel(prefix, name));
   const looks: (() => void)[] = [];
-  await redis.subscribe(channel);
+  await redis.subscribe(...channels);
   redis.on("ready", () => {
     // Asked once more, to know when it listens again. Fails only when it is closed meanwhile.
-    redis.subscribe(channel).then(
+    redis.subscribe(...channels).then(
       () => {
         for (const look of looks) look();
       },

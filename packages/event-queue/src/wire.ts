@@ -75,7 +75,7 @@ export const writeReplies = (replies: readonly Reply[]): string =>
     replies.map(({ commandId, outcome, replayed, at }) => [commandId, outcome, replayed ? 1 : 0, at]),
   );
 
-/** Trusts its text: only workers hold the password of the channel. */
+/** Trusts its text: only our services hold the password of the channel. */
 export const readReplies = (text: string): Reply[] =>
   (JSON.parse(text) as [CommandId, Outcome, 0 | 1, EpochMs?][]).map(([commandId, outcome, replayed, at]) => ({
     commandId,

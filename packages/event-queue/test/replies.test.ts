@@ -3,7 +3,14 @@ import type { CommandId } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { newId } from "../../runtime/src/index.ts";
 import { until } from "../../testkit/src/index.ts";
-import { openPatientRedis, openReplies, publishReplies, type Replies, type Reply } from "../src/index.ts";
+import {
+  EVERY_GATEWAY,
+  openPatientRedis,
+  openReplies,
+  publishReplies,
+  type Replies,
+  type Reply,
+} from "../src/index.ts";
 import { type Connected, connect } from "./connected.ts";
 
 let redis: Connected;
@@ -44,6 +51,14 @@ test("each gateway hears what is meant for it, and everybody who waits for a com
   expect(heard).toEqual(["first", "second"]);
   expect(one.waiting).toBe(0);
   expect(other.waiting).toBe(1);
+});
+
+test("what is said to every gateway is heard by all who wait for it", async () => {
+  const gateways = await Promise.all([listen("five"), listen("six")]);
+  const id = newId("command");
+  const heard = gateways.map(({ expect: hear }) => new Promise((resolve) => hear(id, resolve)));
+  await publishReplies(redis.redis, redis.prefix, EVERY_GATEWAY, [done(id)]);
+  expect(await Promise.all(heard)).toEqual([done(id), done(id)]);
 });
 
 test("who gives up waiting hears nothing, is counted no more, and takes nobody with it", async () => {

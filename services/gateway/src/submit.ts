@@ -14,6 +14,7 @@ import {
 import type { Command, CommandId, EpochMs, EventId, Outcome, UserId } from "@holdfast/domain";
 import {
   type Enqueued,
+  EVERY_GATEWAY,
   noteWithdrawn,
   type Pace,
   type Place,
@@ -21,6 +22,7 @@ import {
   type Progress,
   placeIn,
   publishProgress,
+  publishReplies,
   type Replies,
   type Reply,
   readPaces,
@@ -423,8 +425,11 @@ export function createCommands(deps: CommandsDeps): Commands {
       const kept = await read(id);
       return kept === null ? null : { record: await recordOf(kept), withdrawn: false };
     }
-    const { eventId, ticket } = withdrawn;
+    const { eventId, outcome, submittedAt, ticket } = withdrawn;
     publishProgress(redis, prefix, eventId, [id]).catch(onError);
+    // Its queue may stand still, and any gateway may have somebody who waits for it.
+    const reply = { commandId: id, outcome, replayed: false, at: submittedAt };
+    publishReplies(redis, prefix, EVERY_GATEWAY, [reply]).catch(onError);
     if (ticket !== null) {
       const noted = noteWithdrawn(redis, prefix, eventId, { id, ticket }).then(() => null);
       noted.catch(onError);

@@ -5,6 +5,8 @@ import type { Command, CommandId, Outcome, Reservation } from "@holdfast/domain"
 import {
   type Enqueued,
   eventKeys,
+  openPatientRedis,
+  openReplies,
   type Producer,
   progressChannel,
   type Replies,
@@ -21,7 +23,7 @@ import {
   type TestRedis,
 } from "@holdfast/testkit";
 import type { Redis } from "ioredis";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from "vitest";
 import { coalesce } from "../src/coalesce.ts";
 import { type Commands, createCommands, type Submission } from "../src/submit.ts";
 
@@ -51,7 +53,7 @@ afterEach(async () => {
 /** A way into the queue that ends as the test says, and the reply channel behind it. */
 function play(
   ending: (command: Command) => Enqueued | Promise<Enqueued>,
-  { full = false, counters = redis.redis }: { full?: boolean; counters?: Redis } = {},
+  { full = false, counters = redis.redis, heard }: { full?: boolean; counters?: Redis; heard?: Replies } = {},
 ) {
   const sent: Command[] = [];
   const waiters = new Map<CommandId, Set<(reply: Reply) => void>>();
@@ -86,7 +88,7 @@ function play(
     redis: counters,
     prefix: redis.prefix,
     producer,
-    replies,
+    replies: heard ?? replies,
     progress: {
       ofCommand(_, id, look) {
         watched.set(id, look);
@@ -500,6 +502,26 @@ test("who is behind withdrawn commands moves up; one whose number is not known, 
   expect(await commands.submit(soon(ask(), { respondAsync: true }))).toMatchObject({
     record: { position: 3 },
   });
+});
+
+test("who waits for a command hears at once that it was withdrawn, wherever that was done", async () => {
+  const { commands: here } = play(enqueued);
+  const connection = openPatientRedis({ url: redis.url, name: "test-replies", onError: () => undefined });
+  onTestFinished(() => connection.disconnect());
+  const { commands: elsewhere } = play(enqueued, {
+    heard: await openReplies(connection, redis.prefix, "elsewhere"),
+  });
+  const command = ask({ key: "taken back while waited for" });
+  const waits = [command.at, command.at + 1].map((at) =>
+    elsewhere.submit(soon({ ...command, at }, { waitMs: 60_000 })),
+  );
+  await acceptCommands(database.pool, [{ command, ticket: null }]);
+  expect(await here.withdraw(command.id)).toMatchObject({ withdrawn: true });
+  const told = { kind: "ended", outcome: { status: "withdrawn" } };
+  expect(await Promise.all(waits)).toEqual([
+    { ...told, replayed: false },
+    { ...told, replayed: true },
+  ]);
 });
 
 test("R3: a withdrawal stands though Redis is silent", async () => {

@@ -279,6 +279,42 @@ test("each repeat of what was promised while its event was halted says that it i
   expect(await Promise.all(waiting)).toEqual(waiting.map(() => [201, "true"]));
 });
 
+test("who waits for a command hears at once that it was withdrawn, the first one and a repeat", async () => {
+  const [organizer, ann] = [await person("organizer"), await person()];
+  const event = await newEvent(organizer);
+  const path = `/v1/events/${event.id}`;
+  await ask(organizer, "POST", `${path}/pause`);
+  const send = (key: string, prefer: string) =>
+    ask(ann, "POST", `${path}/reserve`, {}, { "idempotency-key": key, prefer });
+  const { count } = eventKeys(redis.prefix, event.id);
+  const sent = (commands: number) =>
+    until(
+      `${commands} to be sent`,
+      async () => (await redis.redis.hget(count, "enqueued")) === `${commands}`,
+    );
+
+  const promisedFirst = newId("command");
+  const promised = await send(promisedFirst, "respond-async");
+  const repeat = send(promisedFirst, "wait=25");
+  await sent(2);
+  const waitedFirst = newId("command");
+  const first = send(waitedFirst, "wait=25");
+  await sent(3);
+  const told = await send(waitedFirst, "respond-async");
+  expect([told.status, told.headers.get("idempotent-replayed")]).toEqual([202, "true"]);
+  for (const { body } of [promised, told]) {
+    expect((await ask(ann, "DELETE", `/v1/commands/${body.id}`)).status).toBe(200);
+  }
+  const answers = await Promise.all([repeat, first]);
+  expect(answers.map(({ status, headers }) => [status, headers.get("idempotent-replayed")])).toEqual([
+    [409, "true"],
+    [409, null],
+  ]);
+  expect(answers.map(({ body }) => [body.code, body.command.id])).toEqual(
+    [promised, told].map(({ body }) => ["already-finished", body.id]),
+  );
+});
+
 test("who waits behind withdrawn commands is told the place that is left, and the next one, too", async () => {
   const organizer = await person("organizer");
   const path = `/v1/events/${(await newEvent(organizer)).id}`;

@@ -15,14 +15,16 @@ import { CERTIFICATE } from "./certificate.ts";
 import { ALLOWED } from "./deliveries-under-test.ts";
 import { BAD_BEHAVIOURS, behaveBadly, listen, receive, receiveByTls } from "./receivers.ts";
 
-/** Milliseconds that attempts of these tests may take, and by how much they may be late. */
+/** Milliseconds that attempts may take that are to be answered, however busy the machine. */
+const PATIENT_MS = 10_000;
+/** Milliseconds that those may take that are to be too late, and by how much they may exceed them. */
 const LIMIT_MS = 300;
 const LATE_MS = 1_000;
 const NOBODY: AllowedHosts = [];
 const BODY = '{"id":"msg_01hzxk5v0e8q2s4t6w8y0a2c4e","type":"endpoint.test"}';
 
 function carrier(options: Partial<CarrierOptions> = {}) {
-  const opened = openCarrier({ allowed: ALLOWED, attemptMs: LIMIT_MS, ...options });
+  const opened = openCarrier({ allowed: ALLOWED, attemptMs: PATIENT_MS, ...options });
   onTestFinished(() => opened.close());
   return async (url: string, given: Partial<AttemptRequest> = {}): Promise<AttemptEnd> =>
     opened.attempt({
@@ -93,10 +95,11 @@ test("by TLS the name must be vouched for, by authorities that are believed", as
   expect(receiver.received).toHaveLength(2);
 });
 
+const LATE = unanswered("late");
 const ENDS = {
-  slow: unanswered("late"),
-  hang: unanswered("late"),
-  drip: unanswered("late"),
+  slow: LATE,
+  hang: LATE,
+  drip: LATE,
   "500": answered(500),
   "429": answered(429, { retryAfter: "1" }),
   "410": answered(410),
@@ -112,8 +115,10 @@ test.each(BAD_BEHAVIOURS)("%s: the attempt ends in time, and nothing is followed
   const elsewhere = await receive(newSecret());
   const bad = await behaveBadly(behaviour, { slowMs: 10 * LIMIT_MS, elsewhere: elsewhere.url });
   const begun = performance.now();
-  expect(await carrier()(bad.url)).toEqual(ENDS[behaviour]);
-  expect(performance.now() - begun).toBeLessThan(LIMIT_MS + LATE_MS);
+  const isLate = ENDS[behaviour] === LATE;
+  const attemptMs = isLate ? LIMIT_MS : PATIENT_MS;
+  expect(await carrier({ attemptMs })(bad.url)).toEqual(ENDS[behaviour]);
+  expect(performance.now() - begun).toBeLessThan(attemptMs + LATE_MS);
   expect(elsewhere.connections).toBe(0);
   expect(bad.connections).toBe(1);
 });
@@ -143,9 +148,9 @@ test("an attempt that we break off says nothing of the other side", async () => 
 
 test("name servers, and connections, that never come count for the time of the attempt", async () => {
   const never = new Promise<never>(() => undefined);
-  expect(await carrier({ allowed: NOBODY, resolve: () => never })("https://name.example/")).toEqual(
-    unanswered("late"),
-  );
+  expect(
+    await carrier({ allowed: NOBODY, resolve: () => never, attemptMs: LIMIT_MS })("https://name.example/"),
+  ).toEqual(unanswered("late"));
   expect(
     await carrier({ allowed: NOBODY, resolve: () => Promise.reject(new Error("no such name")) })(
       "https://name.example/",

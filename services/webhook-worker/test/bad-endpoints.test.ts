@@ -31,7 +31,7 @@ const MESSAGE_EVERY_MS = 400;
 /** Messages before that, for good endpoints only. */
 const WARM_UP_MESSAGES = 10;
 /** Endpoints that hang beside good ones, none of which has failed before, and messages for all of them. */
-const MANY = Number(process.env["HANGING_ENDPOINTS"] ?? 300);
+const MANY = Number(process.env["HANGING_ENDPOINTS"] ?? 150);
 const MESSAGES_BESIDE_MANY = 3;
 /** Turns before that, of each good one. */
 const WARM_UP_TURNS = 25;

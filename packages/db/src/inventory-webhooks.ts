@@ -21,9 +21,8 @@ const HEARS = `status <> 'unverified'
         AND (status = 'active' OR failed_at > now() - interval '${MISSED_DAYS} days')`;
 
 /**
- * Active endpoints of these users, of the event's organizer and of admins; those of who is disabled hear nothing. With them, those
- * that were disabled themselves, but not long ago. One row
- * without any says whether there are others at all.
+ * Endpoints of these users, of the event's organizer and of admins: active ones, and such as were disabled not long ago.
+ * Those of a disabled user hear nothing. One row without any says whether there are others at all.
  * $1 users · $2 event
  */
 const LOAD_SUBSCRIBERS = statement(
@@ -79,7 +78,7 @@ export interface Subscriber {
 export interface Listening {
   /** Endpoints that hear of the event as a whole, or of what concerns the users asked for. */
   readonly subscribers: readonly Subscriber[];
-  /** Anybody's are active at all. */
+  /** Anybody's hear of anything at all. */
   readonly others: boolean;
 }
 

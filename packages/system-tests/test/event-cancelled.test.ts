@@ -134,10 +134,15 @@ const isWoundDown = async (eventId: EventId): Promise<boolean> => {
   return rows.length === 1;
 };
 
-/** Holders, of offers too, who go on trying to buy what they hold, one after another, until told to stop. */
+/**
+ * Holders, of offers too, who go on trying to buy what they hold, one after another, until told to stop. Not those who
+ * listen: how often each of them would try is up to chance.
+ */
 async function keepBuying(eventId: EventId, over: AbortSignal): Promise<string[]> {
   const { rows } = await house.pool.query<{ id: ReservationId; user_id: UserId }>(
-    "SELECT id, user_id FROM reservations WHERE event_id = $1 AND status = 'held' ORDER BY id",
+    `SELECT id, user_id FROM reservations r
+    WHERE event_id = $1 AND status = 'held' AND NOT EXISTS (SELECT FROM webhook_endpoints WHERE owner_id = r.user_id)
+    ORDER BY id`,
     [eventId],
   );
   const words: string[] = [];

@@ -13,6 +13,8 @@ import { ms, time } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
 import { planByIndex } from "./sweeps.ts";
 
+/** Days that deliveries and their messages are kept. */
+export const DELIVERIES_KEPT_DAYS = 30;
 /** Attempts of one delivery that are kept: who has it sent again and again loses the first ones. */
 export const ATTEMPTS_KEPT_MAX = 100;
 

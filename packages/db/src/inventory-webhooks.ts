@@ -11,14 +11,13 @@ import type {
   WebhookMessageId,
 } from "@holdfast/domain";
 import type pg from "pg";
+import { DELIVERIES_KEPT_DAYS } from "./deliveries.ts";
 import { time } from "./epoch.ts";
 import { arrayOf, chunks, JOINT, JOINT_CODE, statement } from "./statement.ts";
 
-/** Days for which what a disabled endpoint misses is written down for it, to be replayed: as long as it would be kept. */
-const MISSED_DAYS = 30;
-
+/** What a disabled endpoint misses is written down for it, to be replayed, for as long as it would be kept. */
 const HEARS = `status <> 'unverified'
-        AND (status = 'active' OR failed_at > now() - interval '${MISSED_DAYS} days')`;
+        AND (status = 'active' OR failed_at > now() - interval '${DELIVERIES_KEPT_DAYS} days')`;
 
 /**
  * Endpoints of these users, of the event's organizer and of admins: active ones, and such as were disabled not long ago.

@@ -1,27 +1,19 @@
 // "This event has work": one deduplicated job for each event. The job is the lease: BullMQ renews it while a drain
 // runs, hands it on when a worker dies, and spreads events over workers.
 import type { EventId } from "@holdfast/domain";
-import { type Job, Queue, Worker } from "bullmq";
+import { type Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
 import { ACTIVATIONS, eventKeys } from "./names.ts";
 import { gatherSignals } from "./signals.ts";
+import { leaseOptions, openStaticQueue, signalOptions } from "./static-queues.ts";
 
-/** Milliseconds that a dead worker's lease lasts. */
-export const LEASE_MS = 800;
-/** Milliseconds between looks for leases that ran out. */
-export const LEASE_CHECK_MS = 250;
 /** Commands in an event's queue from which on it is deep: its turn comes after those of all events that are not. */
 export const DEEP_COMMANDS = 64;
 /** Milliseconds that a deep event waits for its turn before the others give way. */
 export const DEEP_WAIT_MS = 1_000;
-/** Milliseconds until an event that had to be let go is tried again. */
-export const RETRY_DELAY_MS = 100;
 
 /** BullMQ takes jobs with a priority after all that have none, in the order in which they came. */
 const AFTER_OTHERS = 1;
-const FOREVER = 1_000_000_000;
-const STREAM_LENGTH_MAX = 100;
 
 export interface Activations {
   /**
@@ -39,29 +31,14 @@ export interface Activations {
 }
 
 export function openActivations(redis: Redis, prefix: string): Activations {
-  const queue = new Queue<{ eventId: EventId }>(ACTIVATIONS, {
-    connection: redis,
-    prefix,
-    skipVersionCheck: true, // a check that fails once, because Redis dies just then, would fail this queue for ever
-    streams: { events: { maxLen: STREAM_LENGTH_MAX } },
-  });
-  queue.on("error", () => undefined); // the connection reports its own errors
+  const queue = openStaticQueue<{ eventId: EventId }>(redis, prefix, ACTIVATIONS);
   const key = (type: string) => queue.toKey(type);
 
   const signal = gatherSignals((eventId: EventId, depth?: number) =>
     queue.add(
       "drain",
       { eventId },
-      {
-        // The job's id is BullMQ's: with one of our own, a signal during a drain would be lost.
-        deduplication: { id: eventId, keepLastIfActive: true },
-        ...((depth ?? 0) < DEEP_COMMANDS ? {} : { priority: AFTER_OTHERS }),
-        attempts: FOREVER,
-        backoff: { type: "fixed", delay: RETRY_DELAY_MS },
-        stackTraceLimit: 1,
-        removeOnComplete: true,
-        removeOnFail: true,
-      },
+      { ...signalOptions(eventId), ...((depth ?? 0) < DEEP_COMMANDS ? {} : { priority: AFTER_OTHERS }) },
     ),
   );
 
@@ -101,15 +78,7 @@ export function startDrainSlots({ redis, prefix, concurrency, drain, onError }: 
   const worker = new Worker<{ eventId: EventId }>(
     ACTIVATIONS,
     (job: Job<{ eventId: EventId }>) => drain(job.data.eventId, job.priority === AFTER_OTHERS),
-    {
-      connection: redis,
-      prefix,
-      concurrency,
-      lockDuration: LEASE_MS,
-      stalledInterval: LEASE_CHECK_MS,
-      maxStalledCount: FOREVER,
-      runRetryDelay: RECONNECT_DELAY_MAX_MS,
-    },
+    leaseOptions(redis, prefix, concurrency),
   );
   worker.on("error", onError);
   return worker;

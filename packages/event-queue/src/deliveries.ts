@@ -3,17 +3,14 @@
 // whichever queue told of it.
 import { randomUUID } from "node:crypto";
 import type { WebhookEndpointId } from "@holdfast/domain";
-import { type Job, Queue, Worker } from "bullmq";
+import { type Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import { LEASE_CHECK_MS, LEASE_MS, RETRY_DELAY_MS } from "./activations.ts";
-import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
 import { DELIVERIES, DELIVERIES_TROUBLED, deliveryLeaseKey } from "./names.ts";
 import { gatherSignals } from "./signals.ts";
+import { LEASE_CHECK_MS, LEASE_MS, leaseOptions, openStaticQueue, signalOptions } from "./static-queues.ts";
 
 /** Milliseconds for which it is remembered that somebody asked for an endpoint: longer than any turn. */
 const ASKED_MS = 60_000;
-const FOREVER = 1_000_000_000;
-const STREAM_LENGTH_MAX = 100;
 
 interface DeliveryJob {
   readonly endpointId: WebhookEndpointId;
@@ -52,27 +49,9 @@ export function openDeliveries(redis: Redis, prefix: string): Deliveries {
 }
 
 function openDoor(redis: Redis, prefix: string, name: string) {
-  const queue = new Queue<DeliveryJob>(name, {
-    connection: redis,
-    prefix,
-    skipVersionCheck: true, // as in `openActivations`
-    streams: { events: { maxLen: STREAM_LENGTH_MAX } },
-  });
-  queue.on("error", () => undefined); // the connection reports its own errors
+  const queue = openStaticQueue<DeliveryJob>(redis, prefix, name);
   const signal = gatherSignals((endpointId: WebhookEndpointId) =>
-    queue.add(
-      "deliver",
-      { endpointId },
-      {
-        // The job's id is BullMQ's: with one of our own, a signal during a turn would be lost.
-        deduplication: { id: endpointId, keepLastIfActive: true },
-        attempts: FOREVER,
-        backoff: { type: "fixed", delay: RETRY_DELAY_MS },
-        stackTraceLimit: 1,
-        removeOnComplete: true,
-        removeOnFail: true,
-      },
-    ),
+    queue.add("deliver", { endpointId }, signalOptions(endpointId)),
   );
 
   return {
@@ -105,15 +84,7 @@ export function startDeliverySlots({ redis, prefix, slots, troubledSlots, serve,
     const worker = new Worker<DeliveryJob>(
       name,
       (job: Job<DeliveryJob>) => serve(job.data.endpointId, { troubled }),
-      {
-        connection: redis,
-        prefix,
-        concurrency,
-        lockDuration: LEASE_MS,
-        stalledInterval: LEASE_CHECK_MS,
-        maxStalledCount: FOREVER,
-        runRetryDelay: RECONNECT_DELAY_MAX_MS,
-      },
+      leaseOptions(redis, prefix, concurrency),
     );
     worker.on("error", onError);
     worker.on("failed", (_job, error) => onError(error));

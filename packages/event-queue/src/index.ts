@@ -16,6 +16,7 @@ export * from "./replies.ts";
 export * from "./sender.ts";
 export * from "./serve-timers.ts";
 export * from "./startup.ts";
+export { LEASE_MS } from "./static-queues.ts";
 export * from "./timers.ts";
 export * from "./under-way.ts";
 export * from "./wire.ts";

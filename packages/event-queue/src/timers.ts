@@ -1,18 +1,14 @@
 // Timers: delayed jobs that say when something is to be asked of an event. What they say is its kind's matter. Only
 // hints: the sweep finds in the tables what a lost timer would have said.
 import type { EpochMs } from "@holdfast/domain";
-import { DelayedError, type Job, type JobsOptions, Queue, Worker } from "bullmq";
+import { DelayedError, type Job, type JobsOptions, type Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { z } from "zod";
-import { LEASE_CHECK_MS, LEASE_MS } from "./activations.ts";
-import { RECONNECT_DELAY_MAX_MS } from "./connection.ts";
+import { leaseOptions, openStaticQueue } from "./static-queues.ts";
 
 /** Times that a timer rings before it is given up, and milliseconds to the second one: each pause is twice the last. */
 const RINGS_MAX = 5;
 const RING_AGAIN_MS = 100;
-/** Times that a timer may be found in a dead worker's hands. */
-const TAKEN_OVER_MAX = 1_000_000_000;
-const STREAM_LENGTH_MAX = 100;
 
 /** One kind of timers, in a queue of their own. */
 export interface TimerKind<Timer> {
@@ -32,20 +28,11 @@ export const TIMER_OPTIONS = {
 } as const satisfies JobsOptions;
 
 /** Where timers of the kind are set. The connection stays the caller's. */
-export function openTimerQueue<Timer>(
+export const openTimerQueue = <Timer>(
   redis: Redis,
   prefix: string,
-  { queue: name }: TimerKind<Timer>,
-): Queue<Timer> {
-  const queue = new Queue<Timer>(name, {
-    connection: redis,
-    prefix,
-    skipVersionCheck: true, // as in `openActivations`
-    streams: { events: { maxLen: STREAM_LENGTH_MAX } },
-  });
-  queue.on("error", () => undefined); // the connection reports its own errors
-  return queue;
-}
+  { queue }: TimerKind<Timer>,
+): Queue<Timer> => openStaticQueue<Timer>(redis, prefix, queue);
 
 export interface TimerWorkerOptions<Timer> {
   /** A patient one. */
@@ -77,15 +64,7 @@ export function startTimerWorker<Timer>(
       }
       await onDue(timer);
     },
-    {
-      connection: redis,
-      prefix,
-      concurrency,
-      lockDuration: LEASE_MS,
-      stalledInterval: LEASE_CHECK_MS,
-      maxStalledCount: TAKEN_OVER_MAX,
-      runRetryDelay: RECONNECT_DELAY_MAX_MS,
-    },
+    leaseOptions(redis, prefix, concurrency),
   );
   worker.on("error", onError);
   worker.on("failed", (job, error) => {

@@ -1,6 +1,7 @@
 // Looks through the deliveries for endpoints with something due that no job speaks of: lost signals, and every retry, for
 // which no timer is kept. And removes what is old.
 import {
+  DELIVERIES_KEPT_DAYS,
   type EndpointWithPending,
   endpointsWithPending,
   inTransaction,
@@ -14,8 +15,6 @@ import type pg from "pg";
 export const SWEEP_EVERY_MS = 1_000;
 /** Endpoints with something pending that one sweep looks at. The next goes on behind them. */
 export const LOOKED_AT_MAX = 2_000;
-/** Days that deliveries and their messages are kept. */
-export const KEPT_DAYS = 30;
 /** Old deliveries, and old messages, that one sweep removes. */
 const REMOVED_MAX = 5_000;
 /** Milliseconds after which a sweeper that froze loses its turn. */
@@ -48,7 +47,7 @@ export async function sweepOnce(
       SWEEP_LOCK,
     ]);
     if (rows[0]?.mine !== true) return null;
-    const removed = await removeOldDeliveries(tx, { days: KEPT_DAYS, limit: REMOVED_MAX });
+    const removed = await removeOldDeliveries(tx, { days: DELIVERIES_KEPT_DAYS, limit: REMOVED_MAX });
     const pending = await endpointsWithPending(tx, { after, limit: lookedAtMax });
     const signalled = await signalForgotten(pending, deliveries);
     const next = pending.length < lookedAtMax ? null : (pending.at(-1)?.id ?? null);

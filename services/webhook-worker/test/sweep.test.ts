@@ -1,9 +1,14 @@
 // The sweep: what no job speaks of is found, what is old goes, and one worker at a time looks.
-import { ATTEMPTS_KEPT_MAX, dueDeliveries, recordAttempts } from "@holdfast/db";
+import {
+  ATTEMPTS_KEPT_MAX,
+  dueDeliveries,
+  DELIVERIES_KEPT_DAYS as KEPT_DAYS,
+  recordAttempts,
+} from "@holdfast/db";
 import type { DeliveryId, WebhookEndpointId } from "@holdfast/domain";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { KEPT_DAYS, sweepOnce } from "../src/sweep.ts";
+import { sweepOnce } from "../src/sweep.ts";
 import {
   anEndpoint,
   aPrefix,

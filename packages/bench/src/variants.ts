@@ -3,16 +3,29 @@ import { type ServiceProcess, spawnProgram, spawnService } from "@holdfast/testk
 import type { BaselineName } from "./baselines/names.ts";
 
 const BASELINE_PROGRAM = new URL("baselines/main.ts", import.meta.url);
+const PLAIN_WORKER_PROGRAM = new URL("baselines/plain-worker-main.ts", import.meta.url);
+
+interface Variant {
+  readonly title: string;
+  readonly baseline: BaselineName | null;
+  /** Database connections that it is tried with: the best is compared. None where nothing depends on it. */
+  readonly pools: readonly number[];
+  /** Whether it keeps what it answers. */
+  readonly writes: boolean;
+}
+
+const POOL_SIZES = [4, 8, 16];
+/** One job at a time takes one connection. */
+const PLAIN_WORKER_POOL = [1];
 
 export const VARIANTS = {
-  holdfast: { title: "Holdfast", baseline: null },
-  b0: { title: "B0, FOR UPDATE", baseline: "row-lock" },
-  b1: { title: "B1, one call", baseline: "one-call" },
-} as const satisfies Record<string, { title: string; baseline: BaselineName | null }>;
+  holdfast: { title: "Holdfast", baseline: null, pools: [], writes: true },
+  b0: { title: "B0, FOR UPDATE", baseline: "row-lock", pools: POOL_SIZES, writes: true },
+  b1: { title: "B1, one call", baseline: "one-call", pools: POOL_SIZES, writes: true },
+  b2: { title: "B2, plain BullMQ", baseline: "plain-queue", pools: PLAIN_WORKER_POOL, writes: true },
+  b3: { title: "B3, HTTP alone", baseline: "echo", pools: [], writes: false },
+} as const satisfies Record<string, Variant>;
 export type VariantName = keyof typeof VARIANTS;
-
-/** Database connections that a baseline is tried with: the best is compared. */
-export const POOL_SIZES = [4, 8, 16] as const;
 
 export const isVariant = (name: string): name is VariantName => Object.hasOwn(VARIANTS, name);
 
@@ -51,6 +64,8 @@ export async function startVariant(name: VariantName, pool: number | null, place
     processes.set("waitlist-worker", spawnService("waitlist-worker", env));
     processes.set("webhook-worker", spawnService("webhook-worker", env));
   }
+  if (baseline === "plain-queue")
+    processes.set("plain-worker", spawnProgram("plain-worker", PLAIN_WORKER_PROGRAM, env, [String(pool)]));
   const stop = async (): Promise<void> => {
     const ends = await Promise.all(
       [...processes].map(async ([of, service]) => ({ of, ...(await service.stop()) })),

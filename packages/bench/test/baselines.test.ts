@@ -13,23 +13,34 @@ import {
   createUsers,
   type EventOptions,
   openTestDatabase,
+  openTestRedis,
   reserve,
   type TestDatabase,
   type TestEvent,
+  type TestRedis,
   wordOf,
 } from "@holdfast/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Baseline, createBaseline } from "../src/baselines/baseline.ts";
-import { BASELINE_NAMES } from "../src/baselines/names.ts";
+import { RULED_BASELINES } from "../src/baselines/names.ts";
+import { type PlainWorker, startPlainWorker } from "../src/baselines/plain-worker.ts";
 
 const HOUR_MS = 3_600_000;
 const CONNECTIONS = 4;
 
 let database: TestDatabase;
+let redis: TestRedis;
 beforeAll(async () => {
-  database = await openTestDatabase();
+  [database, redis] = await Promise.all([openTestDatabase(), openTestRedis()]);
 });
-afterAll(() => database.close());
+afterAll(() => Promise.all([database.close(), redis.close()]));
+
+const placeHere = () => ({
+  databaseUrl: database.url,
+  redisUrl: redis.url,
+  prefix: redis.prefix,
+  connections: CONNECTIONS,
+});
 
 interface Scenario {
   readonly sentence: string;
@@ -128,20 +139,27 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-describe.each(BASELINE_NAMES)("the baseline %s", (name) => {
+describe.each(RULED_BASELINES)("the baseline %s", (name) => {
   let baseline: Baseline;
+  let worker: PlainWorker | null = null;
   let ask: (command: ReserveCommand) => Promise<{ outcome: Outcome; replayed: boolean }>;
   beforeAll(async () => {
-    baseline = await createBaseline(name, database.url, CONNECTIONS);
+    baseline = await createBaseline(name, placeHere());
     const troubles: unknown[] = [];
-    const commands = baseline.commands((error) => troubles.push(error));
+    const onError = (error: unknown): number => troubles.push(error);
+    if (name === "plain-queue")
+      worker = await startPlainWorker(database.url, CONNECTIONS, { ...placeHere(), onError });
+    const commands = baseline.commands(onError);
     ask = async (command) => {
       const submitted = await commands.submit({ command, waitMs: 0, respondAsync: false });
       if (submitted.kind === "ended") return { outcome: submitted.outcome, replayed: submitted.replayed };
       throw new Error(`${submitted.kind}`, { cause: troubles.at(-1) });
     };
   });
-  afterAll(() => baseline.close());
+  afterAll(async () => {
+    await baseline.close();
+    await worker?.close();
+  });
 
   const play = async (event: TestEvent, asks: Scenario["asks"]): Promise<Outcome> => {
     const people = new Map<string, ReserveCommand["userId"]>();
@@ -301,4 +319,25 @@ describe.each(BASELINE_NAMES)("the baseline %s", (name) => {
     await database.pool.query("DELETE FROM users WHERE id = $1", [somebody]);
     await expect(ask(reserve(event.id, somebody))).rejects.toThrow("unknown-sender");
   });
+});
+
+test("the baseline echo answers a reservation that is as it should be, and keeps nothing", async () => {
+  const event = await createEvent(database.pool);
+  const [ann] = await createUsers(database.pool, 1);
+  if (ann === undefined) throw new Error("nobody was made");
+  const baseline = await createBaseline("echo", placeHere());
+  const commands = baseline.commands(() => {});
+  const submitted = await commands.submit({
+    command: reserve(event.id, ann),
+    waitMs: 0,
+    respondAsync: false,
+  });
+  await baseline.close();
+  const made =
+    submitted.kind === "ended" && submitted.outcome.status === "succeeded"
+      ? submitted.outcome.reservation
+      : null;
+  expect(Reservation.strict().parse(made)).toMatchObject({ eventId: event.id, userId: ann, status: "held" });
+  const { rows } = await database.pool.query("SELECT 1 FROM outcomes WHERE event_id = $1", [event.id]);
+  expect(rows).toEqual([]);
 });

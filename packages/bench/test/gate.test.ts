@@ -14,7 +14,12 @@ beforeEach(async () => {
   database = await openTestDatabase();
   databases.push(database);
   ({ id: eventId } = await createEvent(database.pool));
-  const baseline = await createBaseline("row-lock", database.url, 1);
+  const baseline = await createBaseline("row-lock", {
+    databaseUrl: database.url,
+    redisUrl: "",
+    prefix: "",
+    connections: 1,
+  });
   const commands = baseline.commands(() => {});
   for (const user of await createUsers(database.pool, SOLD))
     await commands.submit({ command: reserve(eventId, user), waitMs: 0, respondAsync: false });

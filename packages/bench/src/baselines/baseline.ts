@@ -1,9 +1,12 @@
-// What the baselines have in common: the pool, and the door's view of a way to carry out reserves and nothing else.
+// What the baselines have in common: the door's view of a way to carry out reserves and nothing else.
 import type { Outcome, ReserveCommand } from "@holdfast/domain";
 import type { Commands, SubmitRefused, Submitted } from "@holdfast/gateway/submit";
-import pg from "pg";
+import type pg from "pg";
+import { echo } from "./echo.ts";
 import type { BaselineName } from "./names.ts";
 import { installOneCall, reserveInOneCall } from "./one-call.ts";
+import { openPlainQueues } from "./plain-queue.ts";
+import { openBaselinePool } from "./pool.ts";
 import { reserveUnderRowLock } from "./row-lock.ts";
 
 export interface Ended {
@@ -17,41 +20,56 @@ export interface Baseline {
   close(): Promise<void>;
 }
 
-/** What batches are spared, baselines are spared, too: plans that were made for empty tables, and plans made again. */
-const SESSION = [
-  "plan_cache_mode=force_generic_plan",
-  "enable_seqscan=off",
-  "enable_hashjoin=off",
-  "jit=off",
-];
-const RETRY_AFTER_SECONDS = 1;
-
-export async function createBaseline(
-  name: BaselineName,
-  databaseUrl: string,
-  connections: number,
-): Promise<Baseline> {
-  const pool = new pg.Pool({
-    connectionString: databaseUrl,
-    application_name: `holdfast-bench-${name}`,
-    max: connections,
-    options: SESSION.map((setting) => `-c ${setting}`).join(" "),
-  });
-  if (name === "one-call") await installOneCall(pool);
-  const reserve = { "row-lock": reserveUnderRowLock, "one-call": reserveInOneCall }[name];
-  return {
-    commands: (onError) => {
-      pool.on("error", onError);
-      return onlyReserves((command) => reserve(pool, command), onError);
-    },
-    close: () => pool.end(),
-  };
+export interface BaselinePlace {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly prefix: string;
+  /** Connections to the database. */
+  readonly connections: number;
 }
 
-function onlyReserves(
-  reserve: (command: ReserveCommand) => Promise<Ended | null>,
-  onError: (error: unknown) => void,
-): Commands {
+/** Null when the sender is not there. */
+type Reserve = (command: ReserveCommand) => Promise<Ended | null> | Ended;
+
+const RETRY_AFTER_SECONDS = 1;
+
+export async function createBaseline(name: BaselineName, place: BaselinePlace): Promise<Baseline> {
+  const { databaseUrl, connections } = place;
+  switch (name) {
+    case "row-lock": {
+      const pool = openBaselinePool(name, databaseUrl, connections);
+      return overPool(pool, (command) => reserveUnderRowLock(pool, command));
+    }
+    case "one-call": {
+      const pool = openBaselinePool(name, databaseUrl, connections);
+      await installOneCall(pool);
+      return overPool(pool, (command) => reserveInOneCall(pool, command));
+    }
+    case "plain-queue": {
+      let report: (error: unknown) => void = () => {};
+      const queues = openPlainQueues({ ...place, onError: (error) => report(error) });
+      return {
+        commands: (onError) => {
+          report = onError;
+          return onlyReserves(queues.reserve, onError);
+        },
+        close: queues.close,
+      };
+    }
+    case "echo":
+      return { commands: (onError) => onlyReserves(echo, onError), close: async () => {} };
+  }
+}
+
+const overPool = (pool: pg.Pool, reserve: Reserve): Baseline => ({
+  commands: (onError) => {
+    pool.on("error", onError);
+    return onlyReserves(reserve, onError);
+  },
+  close: () => pool.end(),
+});
+
+function onlyReserves(reserve: Reserve, onError: (error: unknown) => void): Commands {
   const notHere = (): never => {
     throw new Error("a baseline answers reserves and nothing else, and keeps no line of who would wait");
   };

@@ -12,7 +12,13 @@ const name = BASELINE_NAMES.find((one) => one === wanted);
 if (name === undefined) throw new Error(`there is no baseline ${wanted}`);
 
 await runService("baseline", GatewayConfig, async (opening) => {
-  const baseline = await createBaseline(name, opening.config.DATABASE_URL, Number(connections));
+  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, REDIS_PREFIX: prefix } = opening.config;
+  const baseline = await createBaseline(name, {
+    databaseUrl,
+    redisUrl,
+    prefix,
+    connections: Number(connections),
+  });
   const gateway = await startGateway(opening, ({ onError }) => baseline.commands(onError));
   return {
     ...gateway,

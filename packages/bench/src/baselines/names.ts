@@ -1,3 +1,7 @@
 // The baselines by name.
-export const BASELINE_NAMES = ["row-lock", "one-call"] as const;
+
+/** They answer a reserve by the rules, and keep what they answered. */
+export const RULED_BASELINES = ["row-lock", "one-call", "plain-queue"] as const;
+/** `echo` knows no rule and keeps nothing: what HTTP alone costs. */
+export const BASELINE_NAMES = [...RULED_BASELINES, "echo"] as const;
 export type BaselineName = (typeof BASELINE_NAMES)[number];

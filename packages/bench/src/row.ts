@@ -1,5 +1,5 @@
 // One line of the goals: what it asks, and what came of it. A row measures; it neither keeps nor words its findings.
-import type { BenchStores, StoresWish } from "./stores.ts";
+import type { BenchStores } from "./stores.ts";
 
 export interface Row {
   /** The command that measures it: `pnpm bench <name>`. */
@@ -18,6 +18,8 @@ export interface Row {
 export interface RowRun {
   /** Short and small: asks whether everything is right, not how fast it is. */
   readonly smoke: boolean;
+  /** Rounds of alternating blocks, when somebody asks for so many; else the row knows how many are enough. */
+  readonly rounds?: number;
   /** Aborted when somebody wants it to end. */
   readonly signal: AbortSignal;
   say(line: string): void;
@@ -28,9 +30,9 @@ export interface RowRun {
   block<Result>(key: string, act: () => Promise<Result>): Promise<Result>;
   /**
    * Stores of the row's own, opened at the first call (so not at all when every block is known) and closed behind the
-   * row. Opened anew with another wish.
+   * row. Mostly asked for by `withBench`.
    */
-  stores(wish: Omit<StoresWish, "log" | "signal">): Promise<BenchStores>;
+  stores(): Promise<BenchStores>;
 }
 
 export interface Findings {

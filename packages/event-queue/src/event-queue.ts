@@ -50,8 +50,8 @@ interface ScriptedRedis {
 /** Teaches a connection the drain's scripts. Once for each connection. */
 export function withDrainScripts(redis: Redis): Redis & ScriptedRedis {
   redis.defineCommand("hfAcquire", { numberOfKeys: 3, lua: ACQUIRE });
-  redis.defineCommand("hfSettleAndClaim", { numberOfKeys: 5, lua: SETTLE_AND_CLAIM });
-  redis.defineCommand("hfRelease", { numberOfKeys: 6, lua: RELEASE });
+  redis.defineCommand("hfSettleAndClaim", { numberOfKeys: 6, lua: SETTLE_AND_CLAIM });
+  redis.defineCommand("hfRelease", { numberOfKeys: 7, lua: RELEASE });
   return redis as Redis & ScriptedRedis;
 }
 
@@ -82,6 +82,7 @@ export function openEventQueue(
         keys.owner,
         keys.count,
         keys.trouble,
+        keys.view,
         token,
         keys.jobs,
         commandsMax,
@@ -103,6 +104,7 @@ export function openEventQueue(
         keys.owner,
         keys.count,
         keys.trouble,
+        keys.view,
         keys.withdrawn,
         token,
       );

@@ -19,4 +19,5 @@ export * from "./startup.ts";
 export { LEASE_MS } from "./static-queues.ts";
 export * from "./timers.ts";
 export * from "./under-way.ts";
+export * from "./views.ts";
 export * from "./wire.ts";

@@ -47,6 +47,8 @@ export interface EventKeys {
   readonly withdrawn: string;
   /** Deaths with a batch in hand, and tries of the commands that were in it. */
   readonly trouble: string;
+  /** What gateways have read of the event a moment ago. */
+  readonly view: string;
 }
 
 export function eventKeys(prefix: string, eventId: EventId): EventKeys {
@@ -59,5 +61,6 @@ export function eventKeys(prefix: string, eventId: EventId): EventKeys {
     count: `${jobs}count`,
     withdrawn: `${jobs}withdrawn`,
     trouble: `${jobs}trouble`,
+    view: `${jobs}view`,
   };
 }

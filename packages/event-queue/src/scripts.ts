@@ -77,7 +77,8 @@ local function notePace(count, done)
 end`;
 
 /**
- * KEYS wait active owner count trouble · ARGV token, job prefix, commands to claim, commands settled,
+ * What was read of the event before is not true any more, whatever was settled: a batch may have ended nothing but holds.
+ * KEYS wait active owner count trouble view · ARGV token, job prefix, commands to claim, commands settled,
  * 1 when nothing of a dead owner is left, then the ids of the jobs to settle
  * → id, name, data of each claimed job, oldest first; the number -1 when the drain does not own the event any more.
  */
@@ -90,6 +91,7 @@ for i = 6, #ARGV do
 end
 if ARGV[4] ~= '0' then notePace(KEYS[4], redis.call('HINCRBY', KEYS[4], 'done', ARGV[4])) end
 if ARGV[5] == '1' then redis.call('DEL', KEYS[5]) end
+redis.call('DEL', KEYS[6])
 local claimed = {}
 local room = tonumber(ARGV[3])
 while room > 0 do
@@ -110,19 +112,19 @@ return claimed
 
 /**
  * Who lets go with jobs in hand was stopped by something: how fast it went before says nothing of what comes.
- * KEYS wait active owner count trouble withdrawn · ARGV token
+ * KEYS wait active owner count trouble view withdrawn · ARGV token
  * → 1 when the queue is empty, 0 when jobs are left, -1 when the drain does not own the event any more.
  */
 export const RELEASE = `
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return -1 end
-redis.call('DEL', KEYS[3])
+redis.call('DEL', KEYS[3], KEYS[6])
 if redis.call('LLEN', KEYS[2]) > 0 then
   redis.call('HSET', KEYS[5], 'let-go', 1)
   redis.call('HDEL', KEYS[4], 'since', 'since-done', 'at')
   return 0
 end
 if redis.call('LLEN', KEYS[1]) > 0 then return 0 end
-redis.call('DEL', KEYS[4], KEYS[5], KEYS[6])
+redis.call('DEL', KEYS[4], KEYS[5], KEYS[7])
 return 1
 `;
 

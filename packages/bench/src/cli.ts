@@ -1,94 +1,121 @@
-// pnpm bench: Holdfast beside its baselines on the hot event, closed loop, with the correctness gate after each block.
+// pnpm bench: measures rows of the goals, or tells of them. Chooses and prints; measures nothing itself.
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { countArgument, refuseUnknown } from "@holdfast/local/arguments";
 import { messageOf } from "@holdfast/local/message-of";
 import { type ArgsDef, defineCommand, renderUsage, runCommand } from "citty";
-import { goalsOf } from "./figures.ts";
-import { blockText, machineText, summaryText, trialText } from "./report.ts";
-import { FULL, type RunResult, type RunWish, run, SMOKE } from "./run.ts";
-import { isVariant, type VariantName } from "./variants.ts";
+import { writeReport } from "./report/documents.ts";
+import { resultText } from "./report/terminal.ts";
+import { isBelowFloor } from "./report/verdict-text.ts";
+import type { Result } from "./results.ts";
+import type { Row } from "./row.ts";
+import { ROWS, rowNamed } from "./rows/index.ts";
+import { runRows } from "./run-rows.ts";
 
-const CLIENTS_MAX = 10_000;
-const SECONDS_MAX = 40;
-const WARM_UP_SECONDS_MAX = 20;
 const ROUNDS_MAX = 100;
 
-const ARGUMENTS = {
-  clients: {
-    type: "string",
-    description: `Kept connections, separated by commas (${FULL.clients.join(",")})`,
+const OPTIONS = {
+  full: { type: "boolean", description: "Every row that has no result of this commit on this machine" },
+  smoke: {
+    type: "boolean",
+    description: "Everything short: asks only whether all is right, and keeps nothing",
   },
-  seconds: { type: "string", description: `Length of a block after its warm-up (${FULL.seconds})` },
-  "warm-up": {
-    type: "string",
-    description: `Seconds of a block before its clock runs (${FULL.warmUpSeconds})`,
-  },
-  rounds: { type: "string", description: `Rounds of alternating blocks (${FULL.rounds})` },
-  only: { type: "string", description: `Some of ${FULL.variants.join(",")}` },
-  json: { type: "string", description: "Also write everything to this file; - for standard output alone" },
-  smoke: { type: "boolean", description: "Some seconds in all: asks only whether every row is right" },
+  rounds: { type: "string", description: "Rounds of alternating blocks, for rows that have them" },
+  again: { type: "boolean", description: "Measure everything anew, whatever is kept of this commit" },
+  json: { type: "string", description: "Also write the results to this file; - for standard output alone" },
 } as const satisfies ArgsDef;
 
+/** Each row may be named once. */
+const NAMES: ArgsDef = Object.fromEntries(
+  ROWS.map(({ name, title }) => [name, { type: "positional", required: false, description: title }]),
+);
+
 const bench = defineCommand({
-  meta: { name: "bench", description: "Measure the hot event: Holdfast beside its baselines" },
-  args: ARGUMENTS,
+  meta: {
+    name: "bench",
+    description: "Measure the core rows, or those that are named; also: bench list, bench report",
+  },
+  args: { ...OPTIONS },
   run: async ({ args, rawArgs }) => {
-    refuseUnknown(rawArgs, ARGUMENTS);
-    const usual = args.smoke ? SMOKE : FULL;
-    const count = (name: "seconds" | "warm-up" | "rounds", most: number): number | undefined => {
-      const given = args[name];
-      return given === undefined ? undefined : countArgument(name, given, most);
-    };
-    const wish: RunWish = {
-      ...usual,
-      clients:
-        args.clients?.split(",").map((text) => countArgument("clients", text, CLIENTS_MAX)) ?? usual.clients,
-      seconds: count("seconds", SECONDS_MAX) ?? usual.seconds,
-      warmUpSeconds: count("warm-up", WARM_UP_SECONDS_MAX) ?? usual.warmUpSeconds,
-      rounds: count("rounds", ROUNDS_MAX) ?? usual.rounds,
-      variants: variantsOf(args.only) ?? usual.variants,
-    };
+    refuseUnknown(rawArgs, { ...OPTIONS, ...NAMES });
+    const smoke = args.smoke === true;
+    const rows = chosen(args._, smoke || args.full === true);
     const say = (text: string): void =>
       void (args.json === "-" ? process.stderr : process.stdout).write(`${text}\n`);
     const interrupted = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const)
-      process.once(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));
-
-    const result = await run(
-      wish,
-      {
-        step: say,
-        begun: (machine) => say(`\n${machineText(machine)}\n`),
-        tried: (trial) => say(trialText(trial)),
-        done: (block) => say(blockText(block)),
+      process.once(signal, () =>
+        interrupted.abort(
+          new Error(`ended by ${signal}; the same command goes on behind the last whole block`),
+        ),
+      );
+    const results = await runRows(rows, {
+      smoke,
+      rounds: args.rounds === undefined ? null : countArgument("rounds", args.rounds, ROUNDS_MAX),
+      onlyMissing: args.full === true,
+      again: args.again === true,
+      signal: interrupted.signal,
+      say,
+      finished(row, result) {
+        say(resultText(row, result));
+        if (!smoke) writeReport(ROWS);
       },
-      interrupted.signal,
-    );
-    say(`\n${summaryText(result)}`);
-    if (args.json === "-") process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-    else if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(result, null, 2)}\n`);
-    if (!holds(result, args.smoke === true)) process.exitCode = 1;
+    });
+    if (args.json === "-") process.stdout.write(jsonOf(results));
+    else if (args.json !== undefined) writeFileSync(args.json, jsonOf(results));
+    if (!results.every((result) => holds(result, smoke))) process.exitCode = 1;
   },
 });
 
-function holds({ trials, blocks }: RunResult, smoke: boolean): boolean {
-  const clean = [...trials, ...blocks].every(({ faults }) => faults.length === 0);
-  return clean && (smoke || goalsOf(blocks).every(({ met }) => met));
-}
+const jsonOf = (results: readonly Result[]): string => `${JSON.stringify(results, null, 2)}\n`;
 
-function variantsOf(given: string | undefined): VariantName[] | undefined {
-  return given?.split(",").map((name) => {
-    if (!isVariant(name)) throw new Error(`--only takes some of ${FULL.variants.join(", ")}`);
-    return name;
+/** Those that are named; else the core, or all. */
+function chosen(names: readonly string[], all: boolean): Row[] {
+  if (names.length === 0) return ROWS.filter(({ core }) => all || core === true);
+  return names.map((name) => {
+    const row = rowNamed(name);
+    if (row === undefined) throw new Error(`There is no row "${name}". Rows are:\n${listText()}`);
+    return row;
   });
 }
 
+function holds({ findings }: Result, smoke: boolean): boolean {
+  return findings.faults.length === 0 && (smoke || !findings.goals.some(isBelowFloor));
+}
+
+const list = defineCommand({
+  meta: { name: "bench list", description: "The rows, and how long each takes" },
+  run: () => void process.stdout.write(`${listText()}\n`),
+});
+
+function listText(): string {
+  const width = Math.max(0, ...ROWS.map(({ name }) => name.length));
+  return ROWS.map(
+    ({ name, title, minutes, core }) =>
+      `${name.padEnd(width)}  ${String(minutes).padStart(3)} min  ${core === true ? "core" : "    "}  ${title}`,
+  ).join("\n");
+}
+
+const report = defineCommand({
+  meta: {
+    name: "bench report",
+    description: "Write docs/benchmarks/report.md and its pictures from the kept results",
+  },
+  run: () => writeReport(ROWS),
+});
+
 // `pnpm bench -- --smoke`: whoever is used to npm writes the dashes, and pnpm passes them on.
-const rawArgs = process.argv.slice(2).filter((one) => one !== "--");
+const line = process.argv.slice(2).filter((one) => one !== "--");
+const telling = { list, report };
+const told = Object.entries(telling).find(([name]) => name === line[0])?.[1];
 try {
-  if (rawArgs.includes("--help")) process.stdout.write(`${await renderUsage(bench)}\n`);
-  else await runCommand(bench, { rawArgs });
+  if (line.includes("--help"))
+    process.stdout.write(`${await (told === undefined ? renderUsage(bench) : renderUsage(told))}\n`);
+  else if (told === undefined) await runCommand(bench, { rawArgs: line });
+  else {
+    refuseUnknown(line.slice(1), {});
+    await runCommand(told, { rawArgs: line.slice(1) });
+  }
 } catch (error) {
   process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = 1;

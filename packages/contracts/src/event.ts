@@ -12,6 +12,7 @@ import {
   somebodyWaits,
   UserId,
   WAITLIST_MODES,
+  waitlistClosesAt,
 } from "@holdfast/domain";
 import { z } from "zod";
 import { isoTime, isoTimeOrNull, TimeOut } from "./fields.ts";
@@ -186,6 +187,22 @@ export function eventTag(event: LookedAt, now: number): string {
   const withheld = event.slots.filter((slot) => somebodyWaits(event, slot, now)).length;
   const moment = status * (SLOTS_PER_EVENT_MAX + 1) + withheld;
   return `"${event.version}.${changes * EVENT_STATUSES.length * (SLOTS_PER_EVENT_MAX + 1) + moment}"`;
+}
+
+/** The next moment from which time alone may change what is told of an event: its status, or what is withheld. */
+export function nextMoment(event: LookedAt, now: number): number {
+  const { salesOpenAt, salesCloseAt, slots } = event;
+  let next = Number.POSITIVE_INFINITY;
+  const consider = (moment: number | null): void => {
+    if (moment !== null && moment > now && moment < next) next = moment;
+  };
+  consider(salesOpenAt);
+  consider(salesCloseAt);
+  for (const slot of slots) {
+    consider(slot.startsAt);
+    consider(waitlistClosesAt(event, slot));
+  }
+  return next;
 }
 
 /** The versions in a list of tags, such as `If-Match` brings; null for any. A tag that is not of an event names none. */

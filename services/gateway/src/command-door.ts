@@ -12,6 +12,7 @@ import {
 import type { Command, CommandId, EpochMs, EventId, Outcome, SlotId } from "@holdfast/domain";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { GatewayDeps } from "./deps.ts";
+import type { EventReads } from "./event-reads.ts";
 import { type CommandName, nameCommand } from "./idempotency.ts";
 import type { Identity } from "./identity.ts";
 import type { JsonObject } from "./json-body.ts";
@@ -34,6 +35,7 @@ export const COMMAND_PROBLEMS = [
 export interface CommandDoorDeps {
   readonly commands: Commands;
   readonly metrics: Pick<GatewayMetrics, "answered">;
+  readonly reads: Pick<EventReads, "changed">;
 }
 
 export interface CommandAsked {
@@ -77,7 +79,7 @@ export async function slotEventOf(
 
 /** Submits a command and answers with its outcome, or with 202 when that takes longer than the client waits. */
 export async function answerCommand(
-  { commands, metrics }: CommandDoorDeps,
+  { commands, metrics, reads }: CommandDoorDeps,
   command: Command,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -110,6 +112,7 @@ export async function answerCommand(
     return replyAccepted(submitted.record, request, reply);
   }
   const { outcome } = submitted;
+  reads.changed(command.eventId);
   if (outcome.status === "withdrawn") {
     const record = await commands.find(command.id);
     if (record === null) throw new Error("a command was withdrawn and nobody knows it");

@@ -3,6 +3,7 @@ import type { EpochMs, EventId, UserRole, WebhookEndpointId } from "@holdfast/do
 import type { Seal } from "@holdfast/runtime/sealed";
 import type { AllowedHosts, Resolve } from "@holdfast/webhooks";
 import type pg from "pg";
+import type { EventReads } from "./event-reads.ts";
 import type { Identity } from "./identity.ts";
 import type { LongPolls } from "./long-polls.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -33,6 +34,7 @@ export interface GatewayDeps {
   readonly now: () => EpochMs;
   readonly origins: Origins;
   readonly signIn: SignIn;
+  readonly reads: EventReads;
   readonly longPolls: LongPolls;
   readonly streams: Pick<Streams, "commands" | "availability">;
   readonly metrics: Pick<GatewayMetrics, "answered" | "requestAnswered" | "watch">;

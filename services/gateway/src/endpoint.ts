@@ -63,7 +63,8 @@ export interface Endpoint<
   readonly answers: Answers;
   /** Beside those that follow from the rest. */
   readonly problems?: readonly ProblemCode[];
-  handle(asked: Asked<Who, Params, Query, Body>, reply: FastifyReply): Promise<unknown>;
+  /** Undefined when it has answered already. */
+  handle(asked: Asked<Who, Params, Query, Body>, reply: FastifyReply): Promise<unknown> | undefined;
 }
 
 /** Keeps the types of one endpoint's fields together; does nothing else. */
@@ -160,7 +161,7 @@ export function addEndpoint(app: FastifyInstance, doorkeeper: Doorkeeper, added:
       checkForm(request);
       done();
     },
-    // Not async: what it returns is a promise already.
+    // Not async: what it returns is a promise already, or nothing is left to be done.
     handler: (request, reply) => {
       if (method === "GET" && hasBody(request)) throw malformed("A GET request takes no body.");
       const sent = request.query as ReadQuery;

@@ -14,6 +14,10 @@ const NO_ROUTE = "none";
 
 const ANSWERS = ["outcome", "accepted", "queue-full", "unavailable", "unknown-sender"] as const;
 
+const READ_SOURCES = ["memory", "joined", "redis", "postgres"] as const;
+/** Where a read was answered from; joined: another one's was under way. */
+export type ReadSource = (typeof READ_SOURCES)[number];
+
 export interface GatewayMetrics {
   /** From now on, routes that are added are counted by name. */
   watch(app: FastifyInstance): void;
@@ -21,6 +25,8 @@ export interface GatewayMetrics {
   requestAnswered(request: FastifyRequest, reply: FastifyReply): void;
   /** How a command was answered. */
   answered(how: (Submitted | SubmitRefused)["kind"]): void;
+  /** An event, or a page of events, was read. */
+  read(of: "event" | "page", source: ReadSource): void;
   /** A job was sent with so many commands. */
   sent(commands: number): void;
   /** Asked for the number of requests that wait for an outcome. */
@@ -75,6 +81,21 @@ export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
     values: STREAM_KINDS,
   });
 
+  const reads = {
+    event: tallies(metrics, {
+      name: "holdfast_event_reads_total",
+      help: "Reads of an event or its availability, by where they were answered from; joined: another one's was under way.",
+      label: "source",
+      values: READ_SOURCES,
+    }),
+    page: tallies(metrics, {
+      name: "holdfast_listing_reads_total",
+      help: "Reads of a page of events, by where they were answered from; joined: another one's was under way.",
+      label: "source",
+      values: READ_SOURCES,
+    }),
+  };
+
   function countRequests(route: string, method: string): CountRequest {
     const statuses = new Map<number, Tally>();
     const seconds = took.labels(route);
@@ -102,6 +123,7 @@ export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
       count(reply.statusCode, performance.now() - request.startedMs);
     },
     answered: (how) => answers[how === "ended" ? "outcome" : how === "queued" ? "accepted" : how].inc(),
+    read: (of, source) => reads[of][source].inc(),
     sent: (commands) => job.observe(commands),
     streams(count) {
       new Gauge({

@@ -24,20 +24,37 @@ export function readCursor<Schema extends z.ZodType>(
 
 const writeCursor = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 
+interface Paging<Found, Item> {
+  readonly present: (item: Found) => Item;
+  readonly cursorOf: (item: Found) => unknown;
+}
+
 /** Makes a page of `limit` out of what was found, of which there should be one more than the page takes. */
 export function pageOf<Found, Item>(
   found: readonly Found[],
   limit: number,
-  { present, cursorOf }: { present: (item: Found) => Item; cursorOf: (item: Found) => unknown },
+  paging: Paging<Found, Item>,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Page<Item> {
+  const { page, link } = linkedPage(found, limit, paging, request.url);
+  reply.header("link", link);
+  return page;
+}
+
+/** The same page beside its `Link` field; `url` is what was asked. */
+export function linkedPage<Found, Item>(
+  found: readonly Found[],
+  limit: number,
+  { present, cursorOf }: Paging<Found, Item>,
+  url: string,
+): { readonly page: Page<Item>; readonly link: string } {
   const shown = found.slice(0, limit);
   const last = shown.at(-1);
   const hasMore = found.length > limit && last !== undefined;
   const nextCursor = hasMore ? writeCursor(cursorOf(last)) : null;
 
-  const [path = "", search] = request.url.split("?", 2);
+  const [path = "", search] = url.split("?", 2);
   const query = new URLSearchParams(search);
   query.delete("cursor");
   const to = (relation: string) => `<${path}${query.size > 0 ? `?${query}` : ""}>; rel="${relation}"`;
@@ -46,6 +63,6 @@ export function pageOf<Found, Item>(
     query.set("cursor", nextCursor);
     links.push(to("next"));
   }
-  reply.header("link", links.join(", "));
-  return { object: "list", data: shown.map(present), hasMore, nextCursor };
+  const page = { object: "list" as const, data: shown.map(present), hasMore, nextCursor };
+  return { page, link: links.join(", ") };
 }

@@ -11,6 +11,7 @@ import {
   openRedis,
   openReplies,
   openSender,
+  openSharedViews,
   publishProgress,
   redisFaults,
   untilReady,
@@ -19,6 +20,7 @@ import { newId, type Opened, type Opening, tellTrouble, urlOf } from "@holdfast/
 import { createResolve, sealOfSecrets } from "@holdfast/webhooks";
 import { buildApp } from "./app.ts";
 import type { GatewayConfig } from "./config.ts";
+import { createEventReads } from "./event-reads.ts";
 import { STREAMS_PER_ADDRESS_MAX } from "./event-stream.ts";
 import { Identities } from "./identity.ts";
 import { createLoginThrottle, noThrottle } from "./login-throttle.ts";
@@ -88,7 +90,18 @@ export async function startGateway(
   const standing = new Standing(pool, clock.now, log);
   await standing.start();
   const identities = new Identities(openTokenVerifier(config.JWT_SECRET), standing);
+  const views = openSharedViews(counters, prefix);
+  const monotonicMs = (): number => performance.now();
+  const reads = createEventReads({
+    pool,
+    shared: views,
+    now: clock.now,
+    monotonicMs,
+    onRead: metrics.read,
+    onError,
+  });
   const streams = createStreams({
+    reads,
     pool,
     redis,
     prefix,
@@ -104,7 +117,7 @@ export async function startGateway(
   const queues = openDashboardQueues({
     connect: () => openRedis({ url: config.REDIS_URL, name: "holdfast-gateway-dashboard", onError }),
     prefix,
-    monotonicMs: () => performance.now(),
+    monotonicMs,
   });
   const app = await buildApp({
     log,
@@ -113,6 +126,7 @@ export async function startGateway(
     now: clock.now,
     origins: new Origins(pool),
     signIn: new SignIn({ pool, secret: config.JWT_SECRET, passwords: new Passwords(), throttle, standing }),
+    reads,
     longPolls,
     streams,
     metrics,
@@ -135,7 +149,11 @@ export async function startGateway(
       return user === null || user.disabled ? null : user.role;
     },
     activate: (eventId) => activations.signal(eventId),
-    changed: (eventId) => void publishProgress(redis, prefix, eventId, []).catch(onError),
+    changed(eventId) {
+      reads.changed(eventId);
+      views.forget(eventId).catch(onError);
+      publishProgress(redis, prefix, eventId, []).catch(onError);
+    },
     storesAnswer: () => inTime(Promise.all([pool.query("SELECT 1"), redis.ping()])),
   });
   await app.listen({ host: config.HOST, port: config.PORT, backlog: LISTEN_BACKLOG });

@@ -6,6 +6,7 @@ import type { Redis } from "ioredis";
 import type pg from "pg";
 import { AvailabilityStreams } from "./availability-streams.ts";
 import { CommandStreams } from "./command-streams.ts";
+import type { EventReads } from "./event-reads.ts";
 import { OpenStreams, type OpenStreamsDeps } from "./event-stream.ts";
 import type { Commands } from "./submit.ts";
 
@@ -22,17 +23,22 @@ export interface StreamsDeps extends OpenStreamsDeps {
   readonly prefix: string;
   readonly progress: Progress;
   readonly find: Commands["find"];
+  readonly reads: Pick<EventReads, "told">;
   readonly now: () => EpochMs;
   readonly onError: (error: unknown) => void;
 }
 
 export function createStreams(deps: StreamsDeps): Streams {
-  const { pool, redis, prefix, progress, find, now, onError } = deps;
+  const { pool, redis, prefix, progress, reads, now, onError } = deps;
   const open = new OpenStreams(deps);
   return {
     commands: new CommandStreams({
       open,
-      find,
+      async find(id) {
+        const record = await deps.find(id);
+        if (record !== null && record.finishedAt !== null) reads.told(record.eventId, record.finishedAt);
+        return record;
+      },
       paces: (eventIds) => readPaces(redis, prefix, eventIds),
       progress,
       onError,

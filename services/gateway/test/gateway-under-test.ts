@@ -11,6 +11,7 @@ import {
   openPatientRedis,
   openProgress,
   openRedis,
+  openSharedViews,
   type Progress,
   publishProgress,
 } from "@holdfast/event-queue";
@@ -20,6 +21,7 @@ import { readAllowedHosts, sealOfSecrets } from "@holdfast/webhooks";
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import { buildApp } from "../src/app.ts";
+import { createEventReads } from "../src/event-reads.ts";
 import type { StreamLimits } from "../src/event-stream.ts";
 import { Identities } from "../src/identity.ts";
 import { createLoginThrottle, noThrottle } from "../src/login-throttle.ts";
@@ -169,6 +171,8 @@ export interface TestSettings {
   readonly secureCookies?: boolean;
   readonly streams?: Partial<StreamLimits>;
   readonly storesAnswer?: () => Promise<boolean>;
+  /** True: reads of events are kept for a moment, as a gateway does. Else tests may change tables and look at once. */
+  readonly keepsReads?: boolean;
 }
 
 export async function openGateway(settings: TestSettings = {}): Promise<GatewayUnderTest> {
@@ -193,7 +197,23 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
   const progress = openProgress(watcher, redis.prefix);
   const gatewayMetrics = createGatewayMetrics(metrics);
   const identities = new Identities(openTokenVerifier(JWT_SECRET), standing);
+  const views = openSharedViews(redis.redis, redis.prefix);
+  const onError = (error: unknown): void => log.error({ err: error }, "a store had trouble");
+  let readClock = 0;
+  const reads = createEventReads({
+    pool,
+    shared: views,
+    now: Date.now,
+    monotonicMs() {
+      if (settings.keepsReads === true) return performance.now();
+      readClock += 60_000; // whatever was read is old
+      return readClock;
+    },
+    onRead: gatewayMetrics.read,
+    onError,
+  });
   const streams = createStreams({
+    reads,
     pool,
     redis: redis.redis,
     prefix: redis.prefix,
@@ -227,6 +247,7 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
     now: Date.now,
     origins: new Origins(pool),
     signIn: new SignIn({ pool, secret: JWT_SECRET, passwords: new Passwords(), throttle, standing }),
+    reads,
     longPolls: new LongPolls(),
     streams,
     metrics: gatewayMetrics,
@@ -252,7 +273,11 @@ export async function openGateway(settings: TestSettings = {}): Promise<GatewayU
       places: new Places(WEBHOOK_PLACES),
     },
     activate: async (eventId) => void activated.push(eventId),
-    changed: (eventId) => void publishProgress(redis.redis, redis.prefix, eventId, []),
+    changed(eventId) {
+      reads.changed(eventId);
+      views.forget(eventId).catch(onError);
+      publishProgress(redis.redis, redis.prefix, eventId, []).catch(onError);
+    },
     storesAnswer: settings.storesAnswer ?? (async () => true),
   });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });

@@ -29,6 +29,7 @@ const After = z.strictObject({ submittedAt: z.int().min(TIME_MIN).max(TIME_MAX),
 export function commandEndpoints({
   commands,
   longPolls,
+  reads,
   roleNow,
   stopping,
   streams,
@@ -74,6 +75,7 @@ export function commandEndpoints({
             leave();
           }
         }
+        if (record.finishedAt !== null) reads.told(record.eventId, record.finishedAt);
         if (record.status === "queued") {
           reply.header("retry-after", retryAfterSeconds(record.estimatedWaitMs));
         }

@@ -1,26 +1,28 @@
 // Events: making them, and looking at them. Their inventory is the worker's.
+import { hash } from "node:crypto";
 import {
   Availability,
   CreateEventBody,
   Cursor,
   Event,
   EventList,
-  eventTag,
   Limit,
-  presentAvailability,
+  nextMoment,
   presentEvent,
   TIME_MAX,
   TIME_MIN,
 } from "@holdfast/contracts";
 import { type EventRecord, findEvent, insertEvent, listEvents } from "@holdfast/db";
-import { type EpochMs, EventId } from "@holdfast/domain";
+import { EventId } from "@holdfast/domain";
 import { newId } from "@holdfast/runtime";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { isUnchanged } from "../conditional.ts";
 import type { GatewayDeps } from "../deps.ts";
 import { type Endpoint, endpoint } from "../endpoint.ts";
-import { pageOf, readCursor } from "../pages.ts";
+import type { EventPage, PageRead } from "../event-reads.ts";
+import type { EventView, Form } from "../event-view.ts";
+import { linkedPage, readCursor } from "../pages.ts";
 import { notFound } from "../refused.ts";
 
 export const SEARCH_LENGTH_MAX = 100;
@@ -28,6 +30,12 @@ export const SEARCH_LENGTH_MAX = 100;
 export const EVENT_MAX_AGE_SECONDS = 1;
 
 const OfEvent = z.object({ id: EventId });
+const Listing = z.strictObject({
+  when: z.enum(["upcoming", "past", "all"]).default("upcoming"),
+  q: z.string().min(1).max(SEARCH_LENGTH_MAX).optional(),
+  limit: Limit,
+  cursor: Cursor.optional(),
+});
 const After = z.strictObject({ startsAt: z.int().min(TIME_MIN).max(TIME_MAX), id: EventId });
 
 interface LookAsked {
@@ -35,23 +43,58 @@ interface LookAsked {
   readonly request: FastifyRequest;
 }
 
-export function eventEndpoints({ pool, now, streams }: GatewayDeps): Endpoint[] {
-  const eventOr404 = async (id: EventId): Promise<EventRecord> => {
-    const event = await findEvent(pool, id);
-    if (event === null) throw notFound();
-    return event;
+/** Of answers whose bodies are worded already. */
+const JSON_TYPE = "application/json; charset=utf-8";
+const CACHE_CONTROL = `public, max-age=${EVENT_MAX_AGE_SECONDS}`;
+
+export function eventEndpoints({ pool, now, reads, streams }: GatewayDeps): Endpoint[] {
+  /** Answers with what one sees of an event, unless the client has seen it already: at once when it is in memory. */
+  const look =
+    (form: Form) =>
+    ({ params, request }: LookAsked, reply: FastifyReply): Promise<void> | undefined => {
+      const found = reads.event(params.id);
+      if (found instanceof Promise) return found.then((view) => tell(view, form, request, reply));
+      tell(found, form, request, reply);
+      return undefined;
+    };
+
+  function tell(view: EventView | null, form: Form, request: FastifyRequest, reply: FastifyReply): void {
+    if (view === null) throw notFound();
+    const at = now();
+    reply.header("cache-control", CACHE_CONTROL);
+    if (isUnchanged(request, reply, view.tag(at))) return void reply.code(304).send();
+    reply.header("content-type", JSON_TYPE).send(view.body(form, at));
+  }
+
+  const lookAtAvailability = look("availability");
+
+  const readPage = async (query: z.infer<typeof Listing>, url: string): Promise<PageRead> => {
+    const at = now();
+    const found = await listEvents(pool, {
+      when: query.when,
+      q: query.q ?? null,
+      now: at,
+      limit: query.limit + 1,
+      after: readCursor(After, query.cursor),
+    });
+    const paging = {
+      present: (event: EventRecord) => presentEvent(event, at),
+      cursorOf: ({ startsAt, id }: EventRecord) => ({ startsAt, id }),
+    };
+    const { page, link } = linkedPage(found, query.limit, paging, url);
+    const body = JSON.stringify(page);
+    // An event is past when its last slot has ended.
+    const ends = found.map(({ slots }) => Math.max(...slots.map(({ endsAt }) => endsAt)));
+    const moments = [...ends.filter((end) => end > at), ...found.map((event) => nextMoment(event, at))];
+    return { body, link, tag: `"${hash("sha1", body, "base64url")}"`, changesAt: Math.min(...moments) };
   };
 
-  /** Answers with what one sees of an event, unless the client has seen it already. */
-  const look =
-    (present: (event: EventRecord, at: EpochMs) => unknown) =>
-    async ({ params, request }: LookAsked, reply: FastifyReply): Promise<unknown> => {
-      const event = await eventOr404(params.id);
-      const at = now();
-      reply.header("cache-control", `public, max-age=${EVENT_MAX_AGE_SECONDS}`);
-      if (isUnchanged(request, reply, eventTag(event, at))) return reply.code(304).send();
-      return present(event, at);
-    };
+  function tellPage(page: EventPage | null, request: FastifyRequest, reply: FastifyReply): void {
+    if (page === null) throw new Error("a page was read, and there is none");
+    reply.header("link", page.link);
+    if (isUnchanged(request, reply, page.tag)) return void reply.code(304).send();
+    reply.header("content-type", JSON_TYPE).send(page.body);
+  }
 
   return [
     endpoint({
@@ -75,8 +118,11 @@ export function eventEndpoints({ pool, now, streams }: GatewayDeps): Endpoint[] 
           salesCloseAt: body.salesCloseAt ?? null,
           slots: body.slots.map((slot) => ({ ...slot, id: newId("slot"), name: slot.name ?? null })),
         });
+        reads.changed(id);
+        const made = await findEvent(pool, id);
+        if (made === null) throw notFound();
         reply.code(201).header("location", `/v1/events/${id}`);
-        return presentEvent(await eventOr404(id), now());
+        return presentEvent(made, now());
       },
     }),
     endpoint({
@@ -86,27 +132,13 @@ export function eventEndpoints({ pool, now, streams }: GatewayDeps): Endpoint[] 
       rate: "read",
       tag: "Events",
       summary: "Events by their start; past ones the latest first",
-      query: z.strictObject({
-        when: z.enum(["upcoming", "past", "all"]).default("upcoming"),
-        q: z.string().min(1).max(SEARCH_LENGTH_MAX).optional(),
-        limit: Limit,
-        cursor: Cursor.optional(),
-      }),
-      answers: { 200: { description: "A page.", schema: EventList } },
-      async handle({ query, request }, reply) {
-        const at = now();
-        const found = await listEvents(pool, {
-          when: query.when,
-          q: query.q ?? null,
-          now: at,
-          limit: query.limit + 1,
-          after: readCursor(After, query.cursor),
-        });
-        const page = {
-          present: (event: EventRecord) => presentEvent(event, at),
-          cursorOf: ({ startsAt, id }: EventRecord) => ({ startsAt, id }),
-        };
-        return pageOf(found, query.limit, page, request, reply);
+      query: Listing,
+      answers: { 200: { description: "A page.", schema: EventList }, 304: { description: "Unchanged." } },
+      handle({ query, request }, reply) {
+        const found = reads.page(request.url, () => readPage(query, request.url));
+        if (found instanceof Promise) return found.then((page) => tellPage(page, request, reply));
+        tellPage(found, request, reply);
+        return undefined;
       },
     }),
     endpoint({
@@ -119,7 +151,7 @@ export function eventEndpoints({ pool, now, streams }: GatewayDeps): Endpoint[] 
       params: OfEvent,
       answers: { 200: { description: "The event.", schema: Event }, 304: { description: "Unchanged." } },
       problems: ["not-found"],
-      handle: look(presentEvent),
+      handle: look("event"),
     }),
     endpoint({
       method: "GET",
@@ -137,10 +169,10 @@ export function eventEndpoints({ pool, now, streams }: GatewayDeps): Endpoint[] 
         304: { description: "Unchanged." },
       },
       problems: ["not-found", "unavailable"],
-      handle: async (asked, reply) =>
+      handle: (asked, reply) =>
         asked.wantsStream
           ? streams.availability.watch(asked.params.id, asked.request, reply)
-          : look(presentAvailability)(asked, reply),
+          : lookAtAvailability(asked, reply),
     }),
   ];
 }

@@ -40,8 +40,8 @@ const answersSlot = { 200: { description: "The slot.", schema: Slot }, 202: ACCE
 type OrganizerFrame = CommandFrame & { readonly eventId: EventId };
 
 export function organizingEndpoints(deps: GatewayDeps): Endpoint[] {
-  const { activate, changed, commands, metrics, now, pool } = deps;
-  const door = { commands, metrics };
+  const { activate, changed, commands, metrics, now, pool, reads } = deps;
+  const door = { commands, metrics, reads };
   const { mustOrganize } = authorityOf(deps);
 
   async function frameOfEvent(asked: CommandAsked, eventId: EventId): Promise<OrganizerFrame> {

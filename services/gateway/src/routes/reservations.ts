@@ -12,7 +12,7 @@ import {
   TIME_MIN,
   WaitlistEntry,
 } from "@holdfast/contracts";
-import { findReservationOf, listReservations } from "@holdfast/db";
+import { findReservationOf, listReservations, type ReservationListing } from "@holdfast/db";
 import {
   EventId,
   RESERVATION_STATUSES,
@@ -36,9 +36,19 @@ const PAGE = {
 };
 
 export function reservationEndpoints(deps: GatewayDeps): Endpoint[] {
-  const { commands, metrics, now, origins, pool } = deps;
-  const door = { commands, metrics };
+  const { commands, metrics, now, origins, pool, reads } = deps;
+  const door = { commands, metrics, reads };
   const { roleOver, mustOrganize } = authorityOf(deps);
+
+  /** Who is told that a hold has ended looks at what there is now. */
+  const told = ({ eventId, createdAt, purchasedAt, endedAt }: ReservationFacts): void =>
+    reads.told(eventId, Math.max(createdAt, purchasedAt ?? 0, endedAt ?? 0));
+
+  async function readReservations(listing: ReservationListing): Promise<ReservationFacts[]> {
+    const found = await listReservations(pool, listing);
+    found.forEach(told);
+    return found;
+  }
 
   const reserve = endpoint({
     method: "POST",
@@ -156,7 +166,7 @@ export function reservationEndpoints(deps: GatewayDeps): Endpoint[] {
     query: ListQuery,
     answers: { 200: { description: "A page.", schema: ReservationList } },
     async handle({ query, identity, request }, reply) {
-      const found = await listReservations(pool, {
+      const found = await readReservations({
         of: { userId: identity.userId, ...(query.eventId === undefined ? {} : { eventId: query.eventId }) },
         status: query.status ?? null,
         when: query.when,
@@ -181,6 +191,7 @@ export function reservationEndpoints(deps: GatewayDeps): Endpoint[] {
     async handle({ params, identity }) {
       const found = await findReservationOf(pool, identity.userId, params.id);
       if (found === null) throw notFound();
+      told(found);
       return presentReservation(found);
     },
   });
@@ -198,7 +209,7 @@ export function reservationEndpoints(deps: GatewayDeps): Endpoint[] {
     problems: ["not-found"],
     async handle({ params, query, identity, request }, reply) {
       await mustOrganize(params.id, identity);
-      const found = await listReservations(pool, {
+      const found = await readReservations({
         of: { eventId: params.id },
         status: query.status ?? null,
         when: "all",

@@ -26,8 +26,8 @@ const After = z.strictObject({ createdAt: z.int().min(TIME_MIN).max(TIME_MAX), i
 const AfterInLine = z.int().min(1).max(INTEGER_MAX);
 
 export function waitlistEndpoints(deps: GatewayDeps): Endpoint[] {
-  const { commands, metrics, now, origins, pool } = deps;
-  const door = { commands, metrics };
+  const { commands, metrics, now, origins, pool, reads } = deps;
+  const door = { commands, metrics, reads };
   const { roleOver, mustOrganize } = authorityOf(deps);
 
   const join = endpoint({
@@ -130,6 +130,8 @@ export function waitlistEndpoints(deps: GatewayDeps): Endpoint[] {
     async handle({ params, identity }) {
       const found = await findEntryOf(pool, identity.userId, params.id);
       if (found === null) throw notFound();
+      const { eventId, createdAt, offeredAt, endedAt } = found;
+      reads.told(eventId, Math.max(createdAt, offeredAt ?? 0, endedAt ?? 0));
       return presentWaitlistEntry(found);
     },
   });

@@ -26,17 +26,16 @@ export type NewEvent = Omit<
   "cancelledAt" | "salesClosed" | "pausedAt" | "version" | "createdAt" | "updatedAt" | "startsAt" | "slots"
 > & { readonly slots: readonly NewSlot[] };
 
-const SELECT_EVENTS = `
-  SELECT e.id, e.organizer_id AS "organizerId", e.name, e.description, e.venue,
+/** Of each event `e`, with its lane and its slots, which are looked up for it alone. */
+export const EVENT_COLUMNS = `e.id, e.organizer_id AS "organizerId", e.name, e.description, e.venue,
          ${ms("e.sales_open_at")} AS "salesOpenAt", ${ms("e.sales_close_at")} AS "salesCloseAt",
          e.sales_closed AS "salesClosed", e.hold_seconds AS "holdSeconds", e.offer_seconds AS "offerSeconds",
          e.max_per_order AS "maxPerOrder", e.max_per_user AS "maxPerUser",
          e.overlap_policy AS "overlapPolicy", e.cancel_cutoff_seconds AS "cancelCutoffSeconds", e.waitlist,
          ${ms("e.cancelled_at")} AS "cancelledAt", ${ms("l.paused_at")} AS "pausedAt", e.version,
          ${ms("e.created_at")} AS "createdAt", ${ms("e.updated_at")} AS "updatedAt",
-         ${ms("e.starts_at")} AS "startsAt", s.slots
-  FROM events e
-  LEFT JOIN event_lanes l ON l.event_id = e.id
+         ${ms("e.starts_at")} AS "startsAt", s.slots`;
+export const WITH_LANE_AND_SLOTS = `LEFT JOIN LATERAL (SELECT paused_at FROM event_lanes WHERE event_id = e.id OFFSET 0) l ON true
   CROSS JOIN LATERAL (
     SELECT json_agg(json_build_object(
       'id', s.id, 'name', s.name, 'startsAt', ${ms("s.starts_at")}, 'endsAt', ${ms("s.ends_at")},
@@ -87,7 +86,10 @@ export async function insertEvent(db: Queryable, event: NewEvent): Promise<void>
 }
 
 export async function findEvent(db: Queryable, id: EventId): Promise<EventRecord | null> {
-  const { rows } = await db.query<EventRecord>(`${SELECT_EVENTS} WHERE e.id = $1`, [id]);
+  const { rows } = await db.query<EventRecord>(
+    `SELECT ${EVENT_COLUMNS} FROM events e ${WITH_LANE_AND_SLOTS} WHERE e.id = $1`,
+    [id],
+  );
   return rows[0] ?? null;
 }
 
@@ -121,42 +123,4 @@ export async function setPaused(db: Queryable, id: EventId, paused: boolean): Pr
      WHERE event_id = $1`,
     [id, paused],
   );
-}
-
-export interface EventListing {
-  readonly when: "upcoming" | "past" | "all";
-  /** Part of the name, the venue or the description, compared without case. */
-  readonly q: string | null;
-  readonly now: number;
-  readonly limit: number;
-  /** The last one of the page before. */
-  readonly after: { readonly startsAt: number; readonly id: EventId } | null;
-}
-
-/** Upcoming and all by start; past ones the latest first. Past: the last slot has ended. */
-export async function listEvents(db: Queryable, listing: EventListing): Promise<EventRecord[]> {
-  const { when, q, now, limit, after } = listing;
-  const values: unknown[] = [limit];
-  const value = (given: unknown) => `$${values.push(given)}`;
-  const conditions = ["true"];
-  if (when === "upcoming") conditions.push(`e.ends_at > ${value(new Date(now))}`);
-  if (when === "past") conditions.push(`e.ends_at <= ${value(new Date(now))}`);
-  if (q !== null) {
-    const pattern = value(`%${q.replaceAll(/[\\%_]/g, "\\$&")}%`);
-    conditions.push(
-      `(e.name ILIKE ${pattern} OR e.venue ILIKE ${pattern} OR e.description ILIKE ${pattern})`,
-    );
-  }
-  const [comparison, direction] = when === "past" ? ["<", "DESC"] : [">", "ASC"];
-  if (after !== null) {
-    conditions.push(
-      `(e.starts_at, e.id) ${comparison} (${value(new Date(after.startsAt))}, ${value(after.id)})`,
-    );
-  }
-  const { rows } = await db.query<EventRecord>(
-    `${SELECT_EVENTS} WHERE ${conditions.join(" AND ")}
-     ORDER BY e.starts_at ${direction}, e.id ${direction} LIMIT $1`,
-    values,
-  );
-  return rows;
 }

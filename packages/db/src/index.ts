@@ -5,6 +5,7 @@ export * from "./commands.ts";
 export * from "./deliveries.ts";
 export * from "./endpoint-standing.ts";
 export * from "./epoch.ts";
+export * from "./event-listing.ts";
 export * from "./events.ts";
 export * from "./pool.ts";
 export * from "./queryable.ts";

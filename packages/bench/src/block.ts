@@ -1,77 +1,112 @@
 // One block: a variant on a fresh database, pressed for some seconds, measured, and checked.
+import type pg from "pg";
+import { openCounters, type Spent } from "./counters.ts";
+import { findFaults } from "./gate.ts";
+import type { Generator, ScriptWish } from "./generator.ts";
+import type { Answers, Loop } from "./load-generator/answers.ts";
+import type { BenchStores, Template } from "./stores.ts";
+import { type Place, type Running, startVariant, type VariantName } from "./variants.ts";
 
-import { familyMicros, machineMicros, parentOf, processMicros } from "./cpu.ts";
-import { commandsPerCommit, findFaults } from "./gate.ts";
-import type { Generator } from "./generator.ts";
-import type { Answers } from "./load-messages.ts";
-import type { BenchStores } from "./stores.ts";
-import type { VariantName } from "./variants.ts";
-import { type Running, startVariant } from "./variants.ts";
-
-export interface BlockWish {
-  readonly variant: VariantName;
-  /** Connections to the database that a baseline gets. */
-  readonly pool: number | null;
-  readonly clients: number;
-  readonly warmUpSeconds: number;
-  readonly seconds: number;
-}
-
-export interface Block extends BlockWish {
-  readonly answered: number;
-  readonly perSecond: number;
-  readonly meanMs: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** CPU microseconds a command, of each process by name. */
-  readonly cpuMicros: Readonly<Record<string, number>>;
-  /** Of all processes but the generator. */
-  readonly cpuMicrosServing: number;
-  readonly commandsPerCommit: number;
-  /** Shares of all cores' time: nobody's, the generator's, and of processes that are none of the benchmark's. */
-  readonly idleShare: number;
-  readonly generatorShare: number;
-  readonly othersShare: number;
-  readonly statuses: Answers["statuses"];
-  /** Why the block counts for nothing. Empty when it counts. */
-  readonly faults: readonly string[];
-}
-
+/** What every block of a row has in common; see `withBench`. */
 export interface Bench {
   readonly stores: BenchStores;
   readonly generator: Generator;
   readonly jwtSecret: string;
 }
 
-export async function runBlock({ stores, generator, jwtSecret }: Bench, wish: BlockWish): Promise<Block> {
-  const { variant, pool: connections, clients, warmUpSeconds, seconds } = wish;
-  const database = await stores.fresh();
+export interface BlockWish<Seen = null> {
+  readonly variant: VariantName;
+  /** Connections to the database that a baseline gets; null where it has no choice. */
+  readonly pool: number | null;
+  readonly template: Template<unknown>;
+  readonly script: ScriptWish;
+  readonly loop: Loop;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  /** Kinds of requests that are commands; all, unless told otherwise. What is told "a command" counts these. */
+  readonly commandKinds?: readonly string[];
+  /** Environment of the services beside what they have by default; only where the row says so. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** What else must be so once everything is answered and at rest. Gives what is not, in words. */
+  readonly check?: (pool: pg.Pool, answers: Answers) => Promise<readonly string[]>;
+  /** Done while the load is on, from its beginning on; what it gives is kept. The load does not wait for it, the block does. */
+  readonly during?: (place: BlockPlace) => Promise<Seen>;
+}
+
+export interface BlockPlace extends Place {
+  /** The gateway's. */
+  readonly url: string;
+  readonly processes: Running["processes"];
+  readonly pool: pg.Pool;
+}
+
+/** What came of it: survives JSON. */
+export interface Block<Seen = null> extends Spent {
+  readonly variant: VariantName;
+  readonly pool: number | null;
+  readonly loop: Loop;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  readonly answers: Answers;
+  /** Commands a second that succeeded or were rejected by the rules while the clock ran. */
+  readonly perSecond: number;
+  /** What `during` has given. */
+  readonly seen: Seen | null;
+  /** Why the block counts for nothing. Empty when it counts. */
+  readonly faults: readonly string[];
+}
+
+export async function runBlock<Seen = null>(
+  { stores, generator, jwtSecret }: Bench,
+  wish: BlockWish<Seen>,
+): Promise<Block<Seen>> {
+  const { variant, pool: connections, loop, warmUpSeconds, seconds } = wish;
+  const database = await stores.fresh(wish.template);
   try {
-    const place = { databaseUrl: database.url, redisUrl: stores.redisUrl, jwtSecret };
+    await generator.prepare(wish.script);
+    const place = {
+      databaseUrl: database.url,
+      redisUrl: stores.redisUrl,
+      jwtSecret,
+      settings: wish.settings ?? {},
+    };
     const running = await startVariant(variant, connections, place);
-    try {
-      const read = await cpuReader(stores, generator, running);
-      const pressure = { url: running.url, clients, warmUpSeconds, seconds };
-      const { answers, before, after } = await generator.press(pressure, read);
-      const spent = spentBetween(before, after, answers.window.answered);
-      const { answered } = answers.window;
-      const faults = await findFaults(database.pool, stores.eventId, answers);
-      if (faults.length > 0) faults.push(...lastWords(running));
-      return {
-        ...wish,
-        answered,
-        perSecond: answered / answers.window.seconds,
-        meanMs: answers.window.meanMs,
-        p50Ms: answers.window.p50Ms,
-        p99Ms: answers.window.p99Ms,
-        ...spent,
-        commandsPerCommit: await commandsPerCommit(database.pool, stores.eventId),
-        statuses: answers.statuses,
-        faults,
-      };
-    } finally {
-      await running.stop();
-    }
+    const counters = await openCounters({ stores, generator, running, pool: database.pool });
+    const press = async () => {
+      const { url, processes } = running;
+      const [load, seen] = await Promise.all([
+        generator.press({ url, loop, warmUpSeconds, seconds }, counters.read),
+        wish.during?.({ ...place, url, processes, pool: database.pool }) ?? null,
+      ]);
+      return { ...load, seen };
+    };
+    const check = async ({ answers }: { answers: Answers }) => {
+      const faults = await findFaults(database.pool, answers);
+      faults.push(...((await wish.check?.(database.pool, answers)) ?? []));
+      return faults.length === 0 ? faults : [...faults, ...lastWords(running)];
+    };
+    const { answers, before, after, seen, faults } = await (async () => {
+      try {
+        const pressed = await press();
+        return { ...pressed, faults: await check(pressed) };
+      } finally {
+        await running.stop();
+      }
+    })();
+    const commands = commandsOf(answers, wish.commandKinds);
+    return {
+      variant,
+      pool: connections,
+      loop,
+      warmUpSeconds,
+      seconds,
+      answers,
+      perSecond: commands / answers.seconds,
+      ...counters.between(before, after, commands),
+      deadlocks: await counters.deadlocks(), // told by processes that have ended: nothing is under way any more
+      seen,
+      faults,
+    };
   } finally {
     await database.drop();
   }
@@ -80,54 +115,18 @@ export async function runBlock({ stores, generator, jwtSecret }: Bench, wish: Bl
 const lastWords = ({ processes }: Running): string[] =>
   [...processes].map(([name, { logs }]) => `${name} wrote last: ${logs.at(-1)}`);
 
-interface CpuReading {
-  readonly machine: ReturnType<typeof machineMicros>;
-  readonly processes: Readonly<Record<string, number>>;
-}
+const ACCEPTED = 202;
+const RATE_LIMITED = 429;
+const SERVER_ERROR = 500;
 
-/** Knows where the CPU time of every process of a block is read. */
-async function cpuReader(
-  { server, redis }: BenchStores,
-  generator: Generator,
-  { processes }: Running,
-): Promise<() => Promise<CpuReading>> {
-  const { rows } = await server.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
-  const postmaster = parentOf(rows[0]?.pid ?? 0);
-  return async () => {
-    const reading = {
-      machine: machineMicros(),
-      processes: {
-        ...Object.fromEntries([...processes].map(([name, { pid }]) => [name, processMicros(pid)])),
-        postgres: familyMicros(postmaster),
-        generator: processMicros(generator.pid),
-      },
-    };
-    const redisMicros = microsOf(await redis.info("cpu")); // it may run in a container, where its pid says nothing
-    return { ...reading, processes: { ...reading.processes, redis: redisMicros } };
-  };
-}
+/** A command that is still under way, or was sent back at the door, has not ended. */
+const isEnd = (status: number): boolean =>
+  status < SERVER_ERROR && status !== ACCEPTED && status !== RATE_LIMITED;
 
-const microsOf = (info: string): number =>
-  [...info.matchAll(/^used_cpu_(?:sys|user)(?:_children)?:([\d.]+)/gm)].reduce(
-    (sum, [, seconds]) => sum + Number(seconds) * 1_000_000,
-    0,
+/** Commands that succeeded or were rejected by the rules while the clock ran. */
+export function commandsOf({ kinds }: Answers, commandKinds: readonly string[] = Object.keys(kinds)): number {
+  const ended = commandKinds.flatMap((kind) =>
+    Object.entries(kinds[kind]?.answered ?? {}).map(([status, count]) => (isEnd(Number(status)) ? count : 0)),
   );
-
-type Spent = Pick<Block, "cpuMicros" | "cpuMicrosServing" | "idleShare" | "generatorShare" | "othersShare">;
-
-function spentBetween(before: CpuReading, after: CpuReading, commands: number): Spent {
-  const spent = Object.entries(after.processes).map(
-    ([name, micros]) => [name, micros - (before.processes[name] ?? 0)] as const,
-  );
-  const all = after.machine.all - before.machine.all;
-  const idle = after.machine.idle - before.machine.idle;
-  const ours = spent.reduce((sum, [, micros]) => sum + micros, 0);
-  const generator = spent.find(([name]) => name === "generator")?.[1] ?? 0;
-  return {
-    cpuMicros: Object.fromEntries(spent.map(([name, micros]) => [name, micros / commands])),
-    cpuMicrosServing: (ours - generator) / commands,
-    idleShare: idle / all,
-    generatorShare: generator / all,
-    othersShare: Math.max(0, all - idle - ours) / all,
-  };
+  return ended.reduce((sum, count) => sum + count, 0);
 }

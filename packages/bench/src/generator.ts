@@ -1,17 +1,23 @@
 // The benchmark's end of its load generator: starts it, gives it orders, hears its news.
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { UserId } from "@holdfast/domain";
-import type { Answers, LoadNews, LoadOrder, Pressure } from "./load-messages.ts";
+import type { Answers, LoadNews, LoadOrder, Pressure } from "./load-generator/answers.ts";
 
-const PROGRAM = fileURLToPath(new URL("load.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("load-generator/main.ts", import.meta.url));
+
+/** What is asked, in which order: a module that exports `createScript`, as a file URL, and what it is called with. */
+export interface ScriptWish {
+  readonly module: string;
+  /** Sent to the generator once as long as it is the same object: whoever has many blocks makes it once. */
+  readonly args: unknown;
+}
 
 export interface Generator {
   readonly pid: number;
-  /** Resolves when a request of each user is ready to be sent. */
-  prepare(requests: { userIds: readonly UserId[]; path: string; secret: string }): Promise<void>;
+  /** Resolves when the script is made, at its beginning, and everything is ready to be sent. */
+  prepare(script: ScriptWish): Promise<void>;
   /**
-   * Resolves when everything that was sent is answered. Users ask in the order in which they were prepared.
+   * Resolves when everything that was sent is answered. Takes the script that was prepared: one for each press.
    * `read` is called when the time that counts begins, and when it ends.
    */
   press<Reading>(pressure: Pressure, read: () => Promise<Reading>): Promise<Pressed<Reading>>;
@@ -28,6 +34,7 @@ export function openGenerator(): Generator {
   const child = fork(PROGRAM, { serialization: "advanced" });
   const { pid } = child;
   if (pid === undefined) throw new Error("the load generator could not be started");
+  let prepared: ScriptWish | undefined;
 
   /** Sends an order and takes the news until `take` has what was awaited. */
   function ask<Result>(order: LoadOrder, take: (news: LoadNews) => Result | undefined): Promise<Result> {
@@ -39,19 +46,25 @@ export function openGenerator(): Generator {
       };
       const hear = (news: LoadNews): void => {
         const result = take(news);
-        if (result !== undefined) settle(() => resolve(result));
+        if (news.kind === "failed") settle(() => reject(new Error(`load generator: ${news.reason}`)));
+        else if (result !== undefined) settle(() => resolve(result));
       };
       const exit = (): void => settle(() => reject(new Error("the load generator ended before its time")));
       child.on("message", hear);
       child.once("exit", exit);
-      child.send(order);
+      if (child.connected) child.send(order);
+      else exit();
     });
   }
 
   return {
     pid,
-    prepare: async (requests) => {
-      await ask({ kind: "prepare", ...requests }, ({ kind }) => kind === "prepared" || undefined);
+    async prepare({ module, args }) {
+      const same = prepared?.module === module && prepared.args === args;
+      prepared = undefined;
+      const order: LoadOrder = same ? { kind: "prepare-again" } : { kind: "prepare", script: module, args };
+      await ask(order, ({ kind }) => kind === "prepared" || undefined);
+      prepared = { module, args };
     },
     async press<Reading>(pressure: Pressure, read: () => Promise<Reading>) {
       const readings: Promise<Reading>[] = [];

@@ -41,7 +41,6 @@ export async function inspectMachine({ dataDir, server, redis }: BenchStores): P
       postgres: versions[0]?.server_version ?? "?",
       redis: /redis_version:(\S+)/.exec(await redis.info("server"))?.[1] ?? "?",
       bullmq: versionOf("bullmq", "@holdfast/event-queue"),
-      autocannon: versionOf("autocannon", "@holdfast/bench"),
     },
     settings,
     syncMs: medianSyncMs(dataDir),

@@ -33,6 +33,8 @@ export interface Place {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly jwtSecret: string;
+  /** Environment beside the usual. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 export interface Running {
@@ -51,6 +53,7 @@ export async function startVariant(name: VariantName, pool: number | null, place
     PORT: "0",
     RATE_LIMITS: "off",
     WEBHOOK_ENCRYPTION_KEY: place.jwtSecret,
+    ...place.settings,
   };
   const { baseline } = VARIANTS[name];
   const gateway =

@@ -2,8 +2,9 @@
 import { createEvent, createUsers, openTestDatabase, reserve, type TestDatabase } from "@holdfast/testkit";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { createBaseline } from "../src/baselines/baseline.ts";
-import { commandsPerCommit, findFaults } from "../src/gate.ts";
-import type { Answers } from "../src/load-messages.ts";
+import { findFaults } from "../src/gate.ts";
+import type { Answers } from "../src/load-generator/answers.ts";
+import { answersOf } from "./answers-of.ts";
 
 const SOLD = 3;
 const databases: TestDatabase[] = [];
@@ -27,18 +28,8 @@ beforeEach(async () => {
 });
 afterAll(() => Promise.all(databases.map((one) => one.close())));
 
-const answers = (over: Partial<Answers> = {}): Answers => ({
-  sent: SOLD,
-  statuses: { "201": SOLD },
-  errors: 0,
-  oddBody: null,
-  window: { seconds: 1, answered: SOLD, meanMs: 1, p50Ms: 1, p99Ms: 1 },
-  ...over,
-});
-
-test("a block in which all rows are as answered has no faults", async () => {
-  expect(await findFaults(database.pool, eventId, answers())).toEqual([]);
-  expect(await commandsPerCommit(database.pool, eventId)).toBe(1);
+test("a block in which all rows are as they must be, and all answers right, has no faults", async () => {
+  expect(await findFaults(database.pool, answersOf({ "201": SOLD }))).toEqual([]);
 });
 
 test.each([
@@ -53,15 +44,20 @@ test.each([
   ],
 ])("the gate shuts when %s", async (_what, change) => {
   await database.pool.query(change);
-  expect(await findFaults(database.pool, eventId, answers())).not.toEqual([]);
+  expect(await findFaults(database.pool, answersOf({ "201": SOLD }))).not.toEqual([]);
 });
 
-test.each([
-  ["an answer was no 201", { statuses: { "201": SOLD - 1, "409": 1 } }, "1 answers were 409, not 201"],
-  ["an answer was no 201, and tells what it said", { oddBody: "{}" }, "the first of them said {}"],
+test.each<[string, Partial<Answers>, string]>([
+  ["an answer was not right", { odd: 1 }, "1 answers had a status that is not right for what was asked"],
+  ["an answer was not right, and tells what it said", { oddBody: "{}" }, "the first of them said {}"],
   ["a request broke", { errors: 1 }, "1 requests broke or were not answered in time"],
-  ["a request was not answered", { sent: SOLD + 1 }, "4 requests were sent, 3 succeeded"],
-  ["nothing was answered", { sent: 0, statuses: {} }, "nothing was answered"],
-] as const)("the gate shuts when %s", async (_what, over, fault) => {
-  expect(await findFaults(database.pool, eventId, answers(over))).toContain(fault);
+  [
+    "a request was not answered",
+    answersOf({ "201": SOLD }, { sent: SOLD + 1 }),
+    "reserve: 4 requests were sent, 3 answered",
+  ],
+  ["nothing was answered", answersOf({}), "nothing was answered"],
+])("the gate shuts when %s", async (_what, over, fault) => {
+  const answers = { ...answersOf({ "201": SOLD }), ...over };
+  expect(await findFaults(database.pool, answers)).toContain(fault);
 });

@@ -21,13 +21,20 @@ export interface Pressure {
 export type LoadOrder =
   /** Loads the module at `script` (a file URL) and makes its script. */
   | { readonly kind: "prepare"; readonly script: string; readonly args: unknown }
+  /** Makes the same script once more, from the beginning. */
+  | { readonly kind: "prepare-again" }
   | ({ readonly kind: "press" } & Pressure);
 
 export type LoadNews =
   | { readonly kind: "prepared" | "window-begins" | "window-ends" }
-  | { readonly kind: "answered"; readonly answers: Answers };
+  | { readonly kind: "answered"; readonly answers: Answers }
+  /** What was ordered last cannot be done. */
+  | { readonly kind: "failed"; readonly reason: string };
 
-/** Milliseconds, of answers that came while the clock ran. */
+/**
+ * Milliseconds. Closed loop: of answers that came while the clock ran. Open loop: of requests that were to leave while
+ * it ran, whenever they were answered, so that none is missing because it took too long.
+ */
 export interface Latencies {
   readonly count: number;
   readonly meanMs: number;
@@ -41,7 +48,9 @@ export interface OfKind {
   /** Everything that was sent, warm-up and the last ones after the window included. */
   readonly sent: number;
   readonly statuses: Readonly<Record<string, number>>;
-  /** Of all that were answered in the window, and by status. */
+  /** Answers that came while the clock ran, by status. */
+  readonly answered: Readonly<Record<string, number>>;
+  /** Of all statuses together, and of each. */
   readonly window: Latencies;
   readonly byStatus: Readonly<Record<string, Latencies>>;
 }
@@ -57,7 +66,7 @@ export interface Answers {
   readonly seconds: number;
   /** Open loop: how late requests left, for want of a free connection or of the generator's time; 0 in a closed loop. */
   readonly lateP99Ms: number;
-  /** For each second of the window. */
+  /** What came in each second of the window. */
   readonly eachSecond: readonly { readonly answered: number; readonly p99Ms: number }[];
   /** What the script has counted. */
   readonly summary: unknown;

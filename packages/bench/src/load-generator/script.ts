@@ -26,5 +26,8 @@ export interface LoadScript {
   summary?(): unknown;
 }
 
-/** What a script is made with; `args` must survive structured cloning. */
+/**
+ * What a script is made with; `args` must survive structured cloning. It is made anew for every block, from the same
+ * `args` as long as these are the same object: what is dear to make (see `crowd.ts`) may be kept by them.
+ */
 export type CreateScript<Args> = (args: Args) => LoadScript;

@@ -1,5 +1,5 @@
 // Answers out of the bytes of a connection, as far as a load generator needs HTTP/1.1: a status, where the body ends, and
-// whether the connection ends with it. No header is kept, and what has no length is refused.
+// whether the connection ends with it. No header is kept beyond the answer, and what has no length is refused.
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 const LINE_END = Buffer.from("\r\n");
@@ -25,6 +25,8 @@ export interface ResponseHeard {
   readonly closes: boolean;
   /** Only until the listener returns: the bytes are used again. */
   body(): string;
+  /** The value of a field, its name in lower case. */
+  header(name: string): string | null;
 }
 
 export class ResponseParser {
@@ -83,13 +85,15 @@ export class ResponseParser {
       if (bytes.length - at > HEAD_BYTES_MAX) throw new Error("a response has no end of its head");
       return null;
     }
-    const { status, bodyBytes, closes } = readHead(bytes.toString("latin1", at, headEnd));
+    const head = bytes.toString("latin1", at, headEnd);
+    const { status, bodyBytes, closes } = readHead(head);
+    const header = (name: string): string | null => fieldOf(head, name);
     const begin = headEnd + HEAD_END.length;
     if (status < OK) return begin; // not the answer yet
     if (bodyBytes === null) {
       const chunked = readChunks(bytes, begin);
       if (chunked === null) return null;
-      this.#heard({ status, closes, body: () => chunked.body.toString() });
+      this.#heard({ status, closes, body: () => chunked.body.toString(), header });
       return chunked.end;
     }
     const end = begin + bodyBytes;
@@ -97,7 +101,7 @@ export class ResponseParser {
       this.#needed = end - at;
       return null;
     }
-    this.#heard({ status, closes, body: () => bytes.toString("utf8", begin, end) });
+    this.#heard({ status, closes, body: () => bytes.toString("utf8", begin, end), header });
     return end;
   }
 }
@@ -122,6 +126,15 @@ function readHead(head: string): Head {
   if (length === null || !Number.isSafeInteger(length) || length < 0)
     throw new Error(`a response of ${status} does not say how long it is`);
   return { status, bodyBytes: length, closes };
+}
+
+function fieldOf(head: string, name: string): string | null {
+  for (const line of head.split("\r\n")) {
+    if (line.startsWith(":", name.length) && line.slice(0, name.length).toLowerCase() === name) {
+      return line.slice(name.length + 1).trim();
+    }
+  }
+  return null;
 }
 
 /** Null when the last chunk, or what follows it, is not there yet. */

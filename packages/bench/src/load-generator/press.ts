@@ -82,7 +82,7 @@ export async function press(script: LoadScript, pressure: Pressure, clock: Clock
     const now = performance.now();
     const moments = { since: due, now, countsAs: isOpen ? due : now };
     tally.answered(request, status, () => response.body(), moments);
-    script.answered?.(request, status, request.wantsBody === true ? response.body() : "");
+    script.answered?.(request, status, request.wantsBody === true ? response.body() : "", response.header);
     if (closes) {
       client.connection?.close();
       replace(client, number);

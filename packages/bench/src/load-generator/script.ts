@@ -20,8 +20,13 @@ export interface LoadScript {
    * (`client` is -1). Null when nothing is left to be asked: then the run fails, for it would measure less than it says.
    */
   next(client: number): LoadRequest | null;
-  /** Hears of every answer in the order of their coming. */
-  answered?(request: LoadRequest, status: number, body: string): void;
+  /** Hears of every answer in the order of their coming. `header` gives the value of a field, null without one. */
+  answered?(
+    request: LoadRequest,
+    status: number,
+    body: string,
+    header: (name: string) => string | null,
+  ): void;
   /** What the script itself has counted, once everything is answered. */
   summary?(): unknown;
 }

@@ -69,13 +69,13 @@ export class RecentReads<Key, Found extends Read> {
     const changedAt = changes?.at ?? Number.NEGATIVE_INFINITY;
     const kept = this.#kept.get(key);
     const isRecent = kept !== undefined && now < kept.until;
-    if (isRecent && kept.asOf >= changedAt) {
+    if (isRecent && kept.asOf > changedAt) {
       onSpared("memory");
       return kept;
     }
     const underWay = this.#underWay.get(key);
     const mayJoin = underWay !== undefined && now - underWay.beganAt < RECENT_MS;
-    if (mayJoin && underWay.beganAt >= changedAt) {
+    if (mayJoin && underWay.beganAt > changedAt) {
       onSpared("joined");
       return underWay.found;
     }

@@ -2,6 +2,8 @@
 import { defineConfig } from "vitest/config";
 
 const SYSTEM_TESTS = "packages/system-tests/test/**/*.test.ts";
+/** Measures: nothing else may run beside it. */
+const REGRESSION_TEST = "packages/bench/test/regression.test.ts";
 
 export default defineConfig({
   test: {
@@ -17,7 +19,7 @@ export default defineConfig({
             "services/*/test/**/*.test.ts",
             "infra/**/test/**/*.test.ts",
           ],
-          exclude: ["**/node_modules/**", SYSTEM_TESTS],
+          exclude: ["**/node_modules/**", SYSTEM_TESTS, REGRESSION_TEST],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -25,7 +27,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: [SYSTEM_TESTS],
+          include: [SYSTEM_TESTS, REGRESSION_TEST],
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },

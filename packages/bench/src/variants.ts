@@ -27,8 +27,6 @@ export const VARIANTS = {
 } as const satisfies Record<string, Variant>;
 export type VariantName = keyof typeof VARIANTS;
 
-export const isVariant = (name: string): name is VariantName => Object.hasOwn(VARIANTS, name);
-
 export interface Place {
   readonly databaseUrl: string;
   readonly redisUrl: string;

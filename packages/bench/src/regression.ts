@@ -1,0 +1,78 @@
+// What every commit is held against: how dear a command is beside B1's in the same minute, and what it asks of the stores.
+// Short, so that it can be a test; no figure of it is for the report.
+import { type EventId, SLOT_CAPACITY_MAX, type UserId } from "@holdfast/domain";
+import { createEvent, createUsers } from "@holdfast/testkit/fixtures";
+import { withBench } from "./bench.ts";
+import { type Block, runBlock } from "./block.ts";
+import type { ReserveAmong } from "./load-generator/scripts/reserve-among.ts";
+import type { RowRun } from "./row.ts";
+
+const RESERVE_AMONG = import.meta.resolve("./load-generator/scripts/reserve-among.ts");
+
+const ROUNDS = 3;
+/** Two batches of them, so that one can be filled while the other is under way. */
+const CLIENTS = 512;
+const WARM_UP_SECONDS = 2;
+const SECONDS = 2;
+const B1_POOL = 8;
+/** More than are asked for by the fastest machine that we can imagine: 20,000 a second. */
+const USERS = 80_000;
+
+export interface Dearness {
+  /** CPU time a command of all processes but the generator, over B1's. */
+  readonly cpuOverB1: number;
+  readonly commitsPerCommand: number;
+  readonly redisCommandsPerCommand: number;
+  readonly faults: readonly string[];
+}
+
+interface World {
+  readonly eventId: EventId;
+  readonly userIds: readonly UserId[];
+}
+
+/**
+ * One hot event, closed loop, in alternating blocks. Of each figure the least of its rounds is taken: what a busy machine
+ * does to them is never less than nothing.
+ */
+export const measureDearness = (run: RowRun): Promise<Dearness> =>
+  withBench(run, async (open) => {
+    const bench = await open();
+    const template = await bench.stores.template<World>(`one event for ${USERS}`, async (pool) => ({
+      eventId: (await createEvent(pool, { capacities: [SLOT_CAPACITY_MAX] })).id,
+      userIds: await createUsers(pool, USERS),
+    }));
+    const { eventId, userIds } = template.world;
+    const args: ReserveAmong = { secret: bench.jwtSecret, kind: "reserve", eventIds: [eventId], userIds };
+    const press = (variant: "holdfast" | "b1"): Promise<Block> =>
+      runBlock(bench, {
+        variant,
+        pool: variant === "b1" ? B1_POOL : null,
+        template,
+        script: { module: RESERVE_AMONG, args },
+        loop: { kind: "closed", clients: CLIENTS },
+        warmUpSeconds: WARM_UP_SECONDS,
+        seconds: SECONDS,
+      });
+    const rounds: { readonly holdfast: Block; readonly b1: Block }[] = [];
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const b1First = round % 2 === 0 ? await press("b1") : null;
+      const holdfast = await press("holdfast");
+      const b1 = b1First ?? (await press("b1"));
+      run.say(`round ${round}: ${lineOf(holdfast)}; B1 ${lineOf(b1)}`);
+      rounds.push({ holdfast, b1 });
+    }
+    const least = (variant: "holdfast" | "b1", figure: (block: Block) => number): number =>
+      Math.min(...rounds.map((round) => figure(round[variant])));
+    const cpu = ({ cpuMicrosServing }: Block): number => cpuMicrosServing;
+    return {
+      cpuOverB1: least("holdfast", cpu) / least("b1", cpu),
+      commitsPerCommand: least("holdfast", ({ commitsPerCommand }) => commitsPerCommand),
+      redisCommandsPerCommand: least("holdfast", ({ redisCommandsPerCommand }) => redisCommandsPerCommand),
+      faults: rounds.flatMap(({ holdfast, b1 }) => [...holdfast.faults, ...b1.faults]),
+    };
+  });
+
+const lineOf = ({ perSecond, cpuMicrosServing, commitsPerCommand, redisCommandsPerCommand }: Block): string =>
+  `${Math.round(perSecond)}/s, ${Math.round(cpuMicrosServing)} µs, 1 commit for ${(1 / commitsPerCommand).toFixed(1)}, ` +
+  `${redisCommandsPerCommand.toFixed(3)} Redis commands`;

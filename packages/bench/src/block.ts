@@ -1,5 +1,6 @@
 // One block: a variant on a fresh database, pressed for some seconds, measured, and checked.
 import type pg from "pg";
+import { untilAllEnded } from "./at-rest.ts";
 import { openCounters, type Spent } from "./counters.ts";
 import { findFaults } from "./gate.ts";
 import type { Generator, ScriptWish } from "./generator.ts";
@@ -78,6 +79,7 @@ export async function runBlock<Seen = null>(
         generator.press({ url, loop, warmUpSeconds, seconds }, counters.read),
         wish.during?.({ ...place, url, processes, pool: database.pool }) ?? null,
       ]);
+      await untilAllEnded(database.pool);
       return { ...load, seen };
     };
     const check = async ({ answers }: { answers: Answers }) => {

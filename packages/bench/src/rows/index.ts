@@ -1,6 +1,11 @@
 // The rows, in the order of the goals.
 import type { Row } from "../row.ts";
+import { calmEvents } from "./calm-events.ts";
+import { hotAmongCalm } from "./hot-among-calm.ts";
+import { overload } from "./overload.ts";
+import { reads } from "./reads.ts";
+import { sustained } from "./sustained.ts";
 
-export const ROWS: readonly Row[] = [];
+export const ROWS: readonly Row[] = [calmEvents, hotAmongCalm, overload, sustained, reads];
 
 export const rowNamed = (name: string): Row | undefined => ROWS.find((row) => row.name === name);

@@ -148,8 +148,8 @@ export function openProducer(options: ProducerOptions): Producer {
   }
 
   async function readDepth(eventId: EventId, lane: Lane): Promise<void> {
+    lane.depthReadAt = monotonicMs(); // who comes meanwhile believes what was known: one looks, not everybody
     lane.depth = await depthOf(redis, prefix, eventId);
-    lane.depthReadAt = monotonicMs();
   }
 
   function isFull({ eventId, type }: Command): boolean | Promise<boolean> {

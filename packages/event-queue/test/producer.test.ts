@@ -159,6 +159,21 @@ test("a full queue refuses the crowd, and has more room for what a running hold 
   expect((await producer.enqueue(later)).kind).toBe("enqueued");
 });
 
+test("of many who come when the depth of a full queue is old, one has it read", async () => {
+  const eventId = redis.newEvent();
+  const { count } = redis.queueOf(eventId);
+  const clock = { ms: 0 };
+  const { producer } = await producerAt(redis.url, { clock });
+  await redis.redis.hset(count, "enqueued", QUEUE_DEPTH_MAX);
+  await producer.enqueue(aReserve(eventId));
+  await redis.redis.hset(count, "done", QUEUE_DEPTH_MAX);
+  clock.ms += 251;
+  const looks = producer.isFull(aReserve(eventId));
+  expect(producer.isFull(aReserve(eventId))).toBe(true); // at once, by what was known
+  expect(await looks).toBe(false);
+  expect(producer.isFull(aReserve(eventId))).toBe(false);
+});
+
 test("a full queue stays full while its depth cannot be read", async () => {
   const proxy = await openFaultProxy(redis.url);
   onTestFinished(() => proxy.close());

@@ -19,7 +19,7 @@ import type { JsonObject } from "./json-body.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { COMMAND_WAIT_SECONDS_DEFAULT, COMMAND_WAIT_SECONDS_MAX, readPreference } from "./prefer.ts";
 import { replyProblem } from "./problem-replies.ts";
-import { later, notFound, unauthenticated } from "./refused.ts";
+import { notFound, unauthenticated } from "./refused.ts";
 import type { Commands } from "./submit.ts";
 
 /** What every command may be answered, beside its own. */
@@ -98,7 +98,9 @@ export async function answerCommand(
   switch (submitted.kind) {
     case "queue-full":
     case "unavailable":
-      throw later(submitted.kind, submitted.retryAfterSeconds);
+      // Not thrown: an exception, with its stack, is dear just when there are many.
+      reply.header("retry-after", submitted.retryAfterSeconds);
+      return replyProblem(request, reply, { code: submitted.kind });
     case "unknown-sender":
       throw unauthenticated("The access token is not valid any more.");
     case "ended":

@@ -217,6 +217,11 @@ export function createCommands(deps: CommandsDeps): Commands {
   async function submit({ command, waitMs, respondAsync }: Submission): Promise<Submitted | SubmitRefused> {
     try {
       if (respondAsync) return await promiseFirst(command);
+      if (command.idempotencyKey === null) {
+        // It repeats nothing: no ear is made for what would not be taken. Most who are refused come by here.
+        const full = producer.isFull(command);
+        if (typeof full === "boolean" ? full : await full) return queueFull();
+      }
       const first = sending.get(command.id);
       const ear = new Ear(command.id, waitMs);
       ear.listenTo((first ?? send(command)).enqueued);
@@ -235,6 +240,11 @@ export function createCommands(deps: CommandsDeps): Commands {
       return { kind: "unavailable", retryAfterSeconds: retryAfterSeconds(null, random) };
     }
   }
+
+  const queueFull = (): SubmitRefused => ({
+    kind: "queue-full",
+    retryAfterSeconds: retryAfterSeconds(null, random),
+  });
 
   function send(command: Command): Sending {
     const sent = { command, enqueued: producer.enqueue(command) };
@@ -324,9 +334,7 @@ export function createCommands(deps: CommandsDeps): Commands {
     const first = sending.get(command.id);
     const kept = command.idempotencyKey === null ? null : await read(command.id);
     if (kept !== null) return told(kept, true);
-    if (first === undefined && (await producer.isFull(command))) {
-      return { kind: "queue-full", retryAfterSeconds: retryAfterSeconds(null, random) };
-    }
+    if (first === undefined && (await producer.isFull(command))) return queueFull();
     await promise(first?.command ?? command, null);
     // From here on it is promised: should the queue not take it, the sweep sends it again.
     const numbered = (first ?? send(command)).enqueued.then(async (sent) => {

@@ -64,7 +64,7 @@ function play(
       sent.push(command);
       return ending(command);
     },
-    isFull: async () => full,
+    isFull: () => full,
   };
   const replies: Replies = {
     get waiting() {
@@ -284,6 +284,12 @@ test("a full queue refuses, but for the keyed repeat of a command that has ended
   const ended = ask({ key: "done" });
   await writeOutcome(ended, soldOut);
   expect(await commands.submit(soon(ended))).toEqual({ kind: "ended", outcome: soldOut, replayed: true });
+});
+
+test("what repeats nothing is not even sent when the queue is known to be full", async () => {
+  const { commands, sent } = play(enqueued, { full: true });
+  expect(await commands.submit(soon(ask()))).toEqual({ kind: "queue-full", retryAfterSeconds: 1 });
+  expect(sent).toEqual([]);
 });
 
 test("respond-async promises first and sends then", async () => {

@@ -33,6 +33,6 @@ export interface LoadScript {
 
 /**
  * What a script is made with; `args` must survive structured cloning. It is made anew for every block, from the same
- * `args` as long as these are the same object: what is dear to make (see `crowd.ts`) may be kept by them.
+ * `args` as long as these are the same object: what is dear to make (see `scripts/signed.ts`) may be kept by them.
  */
 export type CreateScript<Args> = (args: Args) => LoadScript;

@@ -160,3 +160,12 @@ test("a timer that a worker died with is served by another within a second or tw
   await until("it to ring", () => served.some((one) => one.eventId === eventId));
   expect(performance.now() - diedAt).toBeLessThan(2_000);
 });
+
+test("timers that are still gathered when their queue closes are set", async () => {
+  const calm = openDeadlines(redis.redis, redis.prefix);
+  const eventIds = Array.from({ length: 20 }, () => redis.newEvent());
+  for (const eventId of eventIds) calm.schedule(eventId, 2_000_000, 1_000_000).catch(() => undefined);
+  await calm.close();
+  const timers = (await queue.getDelayed()).map(({ data }) => data.eventId);
+  expect(eventIds.filter((eventId) => !timers.includes(eventId))).toEqual([]);
+});

@@ -35,8 +35,8 @@ const FULL: Sizes = {
   calmPerSecond: 200,
   calmConnections: 1_000,
   hotClients: 400,
-  warmUpSeconds: 8,
-  seconds: 10,
+  warmUpSeconds: 6,
+  seconds: 8,
   hotUsers: 250_000,
 };
 const SMOKE: Sizes = {

@@ -1,6 +1,7 @@
 // What gateways share of what they read: it goes with the next settlement, and nothing that was read before comes back.
 import type { EventId } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { chanceOf } from "../../testkit/src/index.ts";
 import { openSharedViews, type SharedViews } from "../src/index.ts";
 import { type Connected, connect, NOTHING_SETTLED, reserves } from "./connected.ts";
 
@@ -88,40 +89,29 @@ test.each([1, 2, 3])(
     const eventId = redis.newEvent();
     const drain = redis.queueOf(eventId).as();
     await drain.acquire();
-    const random = numbers(seed);
+    const chance = chanceOf(seed);
     /** What the tables say, and what they said when the last settlement was made. */
     let committed = 0;
     let settled = 0;
     let kept = 0;
     const reads: { readonly mark: string; readonly saw: number }[] = [];
     for (let step = 0; step < 600; step += 1) {
-      const chance = random();
-      if (chance < 0.1) committed += 1;
-      else if (chance < 0.2) {
+      const dice = chance.between(1, 10);
+      if (dice === 1) committed += 1;
+      else if (dice === 2) {
         settled = committed;
         await drain.settleAndClaim(NOTHING_SETTLED, 0);
-      } else if (chance < 0.6) {
+      } else if (dice <= 6) {
         const found = await views.look(eventId);
         if (found.kind === "kept") {
           kept += 1;
           expect(Number(found.text), `step ${step}`).toBeGreaterThanOrEqual(settled);
         } else if (found.mark !== null) reads.push({ mark: found.mark, saw: committed });
       } else {
-        const [read] = reads.splice(Math.floor(random() * reads.length), 1);
+        const [read] = reads.splice(chance.between(0, reads.length), 1);
         if (read !== undefined) await views.keep(eventId, read.mark, String(read.saw), LONG_MS);
       }
     }
     expect(kept).toBeGreaterThan(20); // else nothing was tried
   },
 );
-
-/** The same ones for the same seed, from 0 to 1 (mulberry32). */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}

@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type EpochMs, type EventId, offerIdOf, type UserId, type WaitlistEntryId } from "@holdfast/domain";
 import {
   cancel,
+  chanceOf,
   createEvent,
   createUsers,
   joinWaitlist,
@@ -18,7 +19,6 @@ import { at, inParallel, quantile, report, tally } from "./crowd.ts";
 import { checkInvariants } from "./invariants.ts";
 import { writeLine } from "./long-tables.ts";
 import { type SystemWithDoor, startSystemWithDoor } from "./queue-door.ts";
-import { chanceOf } from "./random.ts";
 import { START_TIMEOUT_MS } from "./system.ts";
 import { makeReservation, succeed } from "./waiters.ts";
 

@@ -6,6 +6,7 @@ import { acceptCommands } from "@holdfast/db";
 import { type Command, LIVE_HOLDS_MAX, type Outcome, offerIdOf, type UserId } from "@holdfast/domain";
 import {
   cancel,
+  chanceOf,
   createEvent,
   createUsers,
   joinWaitlist,
@@ -22,7 +23,6 @@ import { at, report, tally } from "./crowd.ts";
 import { checkInvariants } from "./invariants.ts";
 import { writeLine, writeReservations } from "./long-tables.ts";
 import { type SystemWithDoor, startSystemWithDoor } from "./queue-door.ts";
-import { chanceOf } from "./random.ts";
 import { START_TIMEOUT_MS } from "./system.ts";
 import { makeReservation, succeed } from "./waiters.ts";
 

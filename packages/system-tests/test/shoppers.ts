@@ -3,12 +3,11 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Answer, Asked, Client } from "@holdfast/load";
-import { until } from "@holdfast/testkit";
+import { type Chance, until } from "@holdfast/testkit";
 import { expect } from "vitest";
 import { type Ending, endingOf, wordOf } from "./endings.ts";
 import type { Entry, Unknown } from "./history.ts";
 import type { MadeEvent, Person } from "./population.ts";
-import type { Chance } from "./random.ts";
 
 /** Milliseconds after which who is still refused gives up: the stores are not coming back. */
 const GIVE_UP_MS = 30_000;

@@ -3,14 +3,13 @@
 import { randomInt } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { EventId } from "@holdfast/domain";
-import { type MortalStores, openMortalStores, type PostgresDeath, until } from "@holdfast/testkit";
+import { chanceOf, type MortalStores, openMortalStores, type PostgresDeath, until } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { at, queueOf, report, tally } from "./crowd.ts";
 import { wordOf } from "./endings.ts";
 import { contradictionsOf } from "./history.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople, type MadeEvent } from "./population.ts";
-import { chanceOf } from "./random.ts";
 import { startShoppers } from "./shoppers.ts";
 import { START_TIMEOUT_MS, type System, startSystemOn } from "./system.ts";
 

@@ -5,12 +5,18 @@ import { randomInt } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { Reservation, WaitlistEntry } from "@holdfast/contracts";
 import type { CommandId, EventId, ReservationId, UserId, WaitlistTerms } from "@holdfast/domain";
-import { createEvent, type ServiceProcess, type TestEvent, until } from "@holdfast/testkit";
+import {
+  type Chance,
+  chanceOf,
+  createEvent,
+  type ServiceProcess,
+  type TestEvent,
+  until,
+} from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { at, queueOf, report, tally } from "./crowd.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createPeople, type Person } from "./population.ts";
-import { type Chance, chanceOf } from "./random.ts";
 import { type Subscription, subscribe } from "./subscribers.ts";
 import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
 import { changedBetweenTries, differencesBetween, happenings, taken, unbelievable } from "./told-and-true.ts";

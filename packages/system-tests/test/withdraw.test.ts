@@ -8,13 +8,12 @@ import {
   type ReservationId,
   reservationIdOf,
 } from "@holdfast/domain";
-import { cancel, createEvent, purchase, reserve, until } from "@holdfast/testkit";
+import { type Chance, cancel, chanceOf, createEvent, purchase, reserve, until } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { at, inParallel, report, tally } from "./crowd.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createPeople } from "./population.ts";
 import { type SystemWithDoor, startSystemWithDoor } from "./queue-door.ts";
-import { type Chance, chanceOf } from "./random.ts";
 import { START_TIMEOUT_MS } from "./system.ts";
 
 const WITHDRAWALS = Number(process.env["WITHDRAWALS"] ?? 500);

@@ -2,14 +2,13 @@
 // `KILLS=20` for the long form, `SEED=…` to choose the same moments and victims again.
 import { randomInt, randomUUID } from "node:crypto";
 import type { EventId } from "@holdfast/domain";
-import { until } from "@holdfast/testkit";
+import { type Chance, chanceOf, until } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { queueOf, report, tally } from "./crowd.ts";
 import { type Ending, endingOf, wordOf } from "./endings.ts";
 import { contradictionsOf, type Entry } from "./history.ts";
 import { checkInvariants } from "./invariants.ts";
 import { createEvent, createPeople, type MadeEvent, type Person } from "./population.ts";
-import { type Chance, chanceOf } from "./random.ts";
 import { START_TIMEOUT_MS, type System, startSystem } from "./system.ts";
 
 const KILLS = Number(process.env["KILLS"] ?? 3);

@@ -1,4 +1,5 @@
 // What tests use: real stores and real service processes. Nothing here reaches production.
+export * from "./chance.ts";
 export { openTestDatabase, type TestDatabase } from "./database.ts";
 export * from "./event-reader.ts";
 export * from "./fault-proxy.ts";

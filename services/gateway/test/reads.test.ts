@@ -5,12 +5,12 @@ import type { EventRecord } from "@holdfast/db";
 import type { EventId } from "@holdfast/domain";
 import type { SharedViews } from "@holdfast/event-queue";
 import { newId } from "@holdfast/runtime";
+import { chanceOf } from "@holdfast/testkit";
 import type pg from "pg";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createEventReads, type EventReads } from "../src/event-reads.ts";
 import { EventView } from "../src/event-view.ts";
 import type { ReadSource } from "../src/metrics.ts";
-import { chanceOf } from "./chance.ts";
 
 const NOON = Date.parse("2030-06-01T12:00:00Z");
 const HOUR_MS = 3_600_000;

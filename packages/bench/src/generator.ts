@@ -69,7 +69,11 @@ export function openGenerator(): Generator {
     async press<Reading>(pressure: Pressure, read: () => Promise<Reading>) {
       const readings: Promise<Reading>[] = [];
       const answers = await ask({ kind: "press", ...pressure }, (news) => {
-        if (news.kind === "window-begins" || news.kind === "window-ends") readings.push(read());
+        if (news.kind === "window-begins" || news.kind === "window-ends") {
+          const reading = read();
+          reading.catch(() => {}); // awaited when the answers are there
+          readings.push(reading);
+        }
         return news.kind === "answered" ? news.answers : undefined;
       });
       const [before, after] = await Promise.all(readings);

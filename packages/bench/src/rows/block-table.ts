@@ -21,18 +21,21 @@ export function medianOf(blocks: readonly Block[], figure: (block: Block) => num
   return seen.length === 0 ? 0 : median(seen);
 }
 
-/** Of each round, how many times the other's figure. Blocks stand in the order of their rounds. */
-export const ratioOf = (
+/**
+ * Of each round, how many times the other's figure. Blocks stand in the order of their rounds. Told as 0 when the other
+ * never had one.
+ */
+export function ratioOf(
   blocks: readonly Block[],
   others: readonly Block[],
   figure: (block: Block) => number = ({ perSecond }) => perSecond,
-): number =>
-  median(
-    blocks.flatMap((block, round) => {
-      const other = others[round];
-      return other === undefined ? [] : [figure(block) / figure(other)];
-    }),
-  );
+): number {
+  const ratios = blocks.flatMap((block, round) => {
+    const other = others[round];
+    return other === undefined || figure(other) === 0 ? [] : [figure(block) / figure(other)];
+  });
+  return ratios.length === 0 ? 0 : median(ratios);
+}
 
 /** Latencies of a block's only kind, or of the one that is named. */
 export function latenciesOf({ answers }: Block, kind?: string): Latencies {

@@ -166,6 +166,7 @@ function findingsOf(lines: readonly Line[], { scarce }: Sizes, { smoke }: RowRun
     plots: [],
     notes: [
       `Where there were too few, ${asked} asked for ${scarce} tickets: ${times.toFixed(1)} times as many.`,
+      "Latencies are those of reserves.",
       "The worker tells how long its transactions take in buckets up to 50 and 100 ms; the P99 lies evenly between them.",
       ...noiseNotes(lines),
     ],

@@ -94,9 +94,7 @@ export function openProgress(redis: Redis, prefix: string): Progress {
     },
     ofCommand(eventId, commandId, look) {
       const channel = follow(eventId);
-      const looks = channel.commands.get(commandId);
-      if (looks === undefined) channel.commands.set(commandId, [look]);
-      else looks.push(look);
+      channel.commands.getOrMake(commandId, () => []).push(look);
       return once(() => {
         const left = (channel.commands.get(commandId) ?? []).filter((other) => other !== look);
         if (left.length === 0) channel.commands.delete(commandId);

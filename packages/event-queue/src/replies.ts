@@ -32,9 +32,8 @@ export async function openReplies(redis: Redis, prefix: string, gateway: string)
 
   redis.on("message", (_channel: string, text: string) => {
     for (const reply of readReplies(text)) {
-      const expecting = waiters.get(reply.commandId);
+      const expecting = waiters.take(reply.commandId);
       if (expecting === undefined) continue;
-      waiters.delete(reply.commandId);
       waiting -= expecting.length;
       for (const onReply of expecting) onReply(reply);
     }
@@ -58,9 +57,7 @@ export async function openReplies(redis: Redis, prefix: string, gateway: string)
       return waiting;
     },
     expect(commandId, onReply) {
-      const expecting = waiters.get(commandId);
-      if (expecting === undefined) waiters.set(commandId, [onReply]);
-      else expecting.push(onReply);
+      waiters.getOrMake(commandId, () => []).push(onReply);
       waiting += 1;
       return () => {
         const left = waiters.get(commandId);

@@ -52,12 +52,27 @@ export class FreeListMap<Key, Value extends object> implements Iterable<Value> {
     this.#places.set(key, this.#values.add(value));
   }
 
+  /** What is there, or what is made and put there. */
+  getOrMake(key: Key, make: () => Value): Value {
+    const found = this.get(key);
+    if (found !== undefined) return found;
+    const made = make();
+    this.#places.set(key, this.#values.add(made));
+    return made;
+  }
+
   delete(key: Key): void {
+    this.take(key);
+  }
+
+  /** What was there and is not any more. */
+  take(key: Key): Value | undefined {
     const place = this.#places.get(key);
     const value = place === undefined ? null : this.#values.at(place);
-    if (place === undefined || value === null) return;
+    if (place === undefined || value === null) return undefined;
     this.#places.delete(key);
     this.#values.remove(place, value);
+    return value;
   }
 
   /** The values that were there when it began. */

@@ -52,6 +52,16 @@ test("a key has one value: what was set last", () => {
   expect(map.size).toBe(1);
 });
 
+test("what a key has is made once, and is there until it is taken", () => {
+  const map = new FreeListMap<string, string[]>();
+  map.getOrMake("a", () => []).push("first");
+  map.getOrMake("a", () => []).push("second");
+  expect(map.take("a")).toEqual(["first", "second"]);
+  expect(map.take("a")).toBeUndefined();
+  expect(map.size).toBe(0);
+  expect(map.getOrMake("a", () => [])).toEqual([]);
+});
+
 /** Of what came and went while `live` were there, the bytes a value that collections of what is young leave behind. */
 function leftBehind(map: Map<string, object> | FreeListMap<string, object>): number {
   const [live, all] = [100, 20_000];

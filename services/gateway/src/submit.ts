@@ -206,7 +206,7 @@ export function createCommands(deps: CommandsDeps): Commands {
     return eventIds.map((eventId) => paces[asked.indexOf(eventId)] as Pace);
   }, ROWS_PER_STATEMENT_MAX);
 
-  /** Submissions here that are not answered yet: a repeat rides along with the first. */
+  /** Submissions here that are not answered yet: a repeat rides along with the first. Without a key nobody repeats. */
   const sending = new FreeListMap<CommandId, Sending>();
   const waits = new FreeList<Wait>();
   let hurried = false;
@@ -222,11 +222,11 @@ export function createCommands(deps: CommandsDeps): Commands {
         const full = producer.isFull(command);
         if (typeof full === "boolean" ? full : await full) return queueFull();
       }
-      const first = sending.get(command.id);
+      const first = firstOf(command);
       const ear = new Ear(command.id, waitMs);
       ear.listenTo((first ?? send(command)).enqueued);
       const heard = await ear.heard;
-      if (first === undefined) sending.delete(command.id);
+      if (first === undefined) forget(command);
       if (heard !== "nothing" && "outcome" in heard) {
         // While a repeat waits, the queue may answer the job of the first.
         const replayed = heard.replayed || first !== undefined || isEarlier(heard.at, command);
@@ -246,10 +246,17 @@ export function createCommands(deps: CommandsDeps): Commands {
     retryAfterSeconds: retryAfterSeconds(null, random),
   });
 
+  const firstOf = ({ id, idempotencyKey }: Command): Sending | undefined =>
+    idempotencyKey === null ? undefined : sending.get(id);
+
   function send(command: Command): Sending {
     const sent = { command, enqueued: producer.enqueue(command) };
-    sending.set(command.id, sent);
+    if (command.idempotencyKey !== null) sending.set(command.id, sent);
     return sent;
+  }
+
+  function forget({ id, idempotencyKey }: Command): void {
+    if (idempotencyKey !== null) sending.delete(id);
   }
 
   /**
@@ -278,12 +285,12 @@ export function createCommands(deps: CommandsDeps): Commands {
     listenTo(enqueued: Promise<Enqueued>): void {
       enqueued.then((sent) => {
         if (sent.kind === "enqueued") this.ticket = sent.ticket;
-        else this.#end(sent);
+        else this.#endUnheard(sent);
       }, onError);
     }
 
     stop(): void {
-      this.#end("nothing");
+      this.#endUnheard("nothing");
     }
 
     look(): void {
@@ -292,10 +299,14 @@ export function createCommands(deps: CommandsDeps): Commands {
       }, onError);
     }
 
+    #endUnheard(instead: Exclude<Heard, Reply>): void {
+      this.#giveUp();
+      this.#end(instead);
+    }
+
     #end(heard: Heard): void {
       clearTimeout(this.#timer);
       waits.remove(this.#place, this);
-      this.#giveUp();
       this.#resolve(heard);
     }
   }
@@ -331,14 +342,14 @@ export function createCommands(deps: CommandsDeps): Commands {
   }
 
   async function promiseFirst(command: Command): Promise<Submitted | SubmitRefused> {
-    const first = sending.get(command.id);
+    const first = firstOf(command);
     const kept = command.idempotencyKey === null ? null : await read(command.id);
     if (kept !== null) return told(kept, true);
     if (first === undefined && (await producer.isFull(command))) return queueFull();
     await promise(first?.command ?? command, null);
     // From here on it is promised: should the queue not take it, the sweep sends it again.
     const numbered = (first ?? send(command)).enqueued.then(async (sent) => {
-      if (first === undefined) sending.delete(command.id);
+      if (first === undefined) forget(command);
       if (sent.kind !== "enqueued") return null;
       await note({ id: command.id, ticket: sent.ticket });
       return sent.ticket;

@@ -18,6 +18,7 @@ export const ID_PREFIXES = {
 export type IdKind = keyof typeof ID_PREFIXES;
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+const CODES = [...ALPHABET].map((character) => character.charCodeAt(0));
 
 /** Length of the part behind the underscore: 26 characters carry 130 bits, of which 128 are used. */
 export const ID_SUFFIX_LENGTH = 26;
@@ -64,10 +65,13 @@ export interface IdOf {
   delivery: DeliveryId;
 }
 
-/** Writes 16 bytes as an id of the given kind. The first bytes are the most significant: UUIDv7 bytes sort by time. */
+/**
+ * Writes 16 bytes as an id of the given kind. The first bytes are the most significant: UUIDv7 bytes sort by time.
+ * Made of character codes in one go: added up letter by letter, V8 keeps it as a chain of 26 strings.
+ */
 export function encodeId<Kind extends IdKind>(kind: Kind, bytes: Uint8Array): IdOf[Kind] {
   if (bytes.length !== 16) throw new RangeError(`an id takes 16 bytes, not ${bytes.length}`);
-  let suffix = "";
+  const codes: number[] = [];
   let carried = 0;
   let carriedBits = 2; // 130 − 128: the first character carries only three bits of value
   for (const byte of bytes) {
@@ -75,11 +79,11 @@ export function encodeId<Kind extends IdKind>(kind: Kind, bytes: Uint8Array): Id
     carriedBits += 8;
     while (carriedBits >= 5) {
       carriedBits -= 5;
-      suffix += ALPHABET.charAt((carried >>> carriedBits) & 31);
+      codes.push(CODES[(carried >>> carriedBits) & 31] ?? 0);
     }
     carried &= (1 << carriedBits) - 1;
   }
-  return `${ID_PREFIXES[kind]}_${suffix}` as IdOf[Kind];
+  return `${ID_PREFIXES[kind]}_${String.fromCharCode(...codes)}` as IdOf[Kind];
 }
 
 /** The same bits under another prefix. */

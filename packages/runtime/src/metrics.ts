@@ -31,19 +31,50 @@ export interface Tally {
   inc(by?: number): void;
 }
 
+interface Described {
+  readonly name: string;
+  readonly help: string;
+}
+
+/**
+ * A counter that is kept in plain numbers and told when it is asked for: prom-client reckons the key of the labels anew
+ * with each count, and a request is counted twice. Gives the tally of some labels; to be asked for once for each.
+ */
+export function counterOf<Label extends string>(
+  metrics: Metrics,
+  { labels, ...described }: Described & { labels: readonly Label[] },
+): (of: Readonly<Record<Label, string>>) => Tally {
+  const told: { readonly of: Readonly<Record<Label, string>>; count: number }[] = [];
+  new Counter({
+    ...described,
+    labelNames: labels,
+    registers: [metrics],
+    collect() {
+      this.reset();
+      for (const { of, count } of told) this.inc(of, count);
+    },
+  });
+  return (of) => {
+    const tally = { of, count: 0 };
+    told.push(tally);
+    return {
+      inc(by = 1) {
+        tally.count += by;
+      },
+    };
+  };
+}
+
 /** A counter of one label, with all the values it can have from the start: a rate then sees the first of a kind. */
 export function tallies<Value extends string>(
   metrics: Metrics,
-  { values, label, ...described }: { name: string; help: string; label: string; values: readonly Value[] },
+  { values, label, ...described }: Described & { label: string; values: readonly Value[] },
 ): Readonly<Record<Value, Tally>> {
-  const counter = new Counter({ ...described, labelNames: [label], registers: [metrics] });
-  return Object.fromEntries(
-    values.map((value) => {
-      const tally = counter.labels(value);
-      tally.inc(0);
-      return [value, tally];
-    }),
-  ) as Record<Value, Tally>;
+  const tallyOf = counterOf(metrics, { ...described, labels: [label] });
+  return Object.fromEntries(values.map((value) => [value, tallyOf({ [label]: value })])) as Record<
+    Value,
+    Tally
+  >;
 }
 
 export interface MetricsServer {

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { Writable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { loadConfig, metricsAddress, ServiceConfig } from "../src/config.ts";
-import { createMetrics, type MetricsServer, serveMetrics } from "../src/metrics.ts";
+import { counterOf, createMetrics, type MetricsServer, serveMetrics, tallies } from "../src/metrics.ts";
 import { type Host, type Opening, type Ready, runService } from "../src/service.ts";
 
 const LOCAL = { HOLDFAST_MODE: "local", LOG_LEVEL: "fatal" };
@@ -52,6 +52,20 @@ test("every other path is not found, every other method not allowed", async () =
   }
   const posted = await fetch(url, { method: "POST", body: "x" });
   expect([posted.status, posted.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+});
+
+test("what is counted is told from its start, as it is when it is asked for", async () => {
+  const metrics = createMetrics();
+  const ends = tallies(metrics, { name: "ends", help: "Ends.", label: "how", values: ["well", "badly"] });
+  const seen = counterOf(metrics, { name: "seen", help: "Seen.", labels: ["who", "where"] });
+  const ann = seen({ who: "ann", where: "here" });
+  expect(await metrics.getSingleMetricAsString("ends")).toContain('ends{how="badly"} 0');
+  for (let i = 1; i <= 3; i += 1) {
+    ends.well.inc();
+    ann.inc(2);
+    expect(await metrics.getSingleMetricAsString("ends")).toContain(`ends{how="well"} ${i}`);
+    expect(await metrics.getSingleMetricAsString("seen")).toContain(`seen{who="ann",where="here"} ${2 * i}`);
+  }
 });
 
 test("a metric that cannot be told is a 500 and a word in the log, and the next scrape is answered", async () => {

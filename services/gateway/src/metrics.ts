@@ -1,8 +1,8 @@
 // What the gateway counts of its own work, under the names by which operators know it (docs/operations.md). Requests
 // are counted when their answer is ready to be sent; a connection that brings no readable request is not counted.
-import { type Metrics, type Tally, tallies } from "@holdfast/runtime";
+import { counterOf, type Metrics, type Tally, tallies } from "@holdfast/runtime";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { Counter, Gauge, Histogram } from "prom-client";
+import { Gauge, Histogram } from "prom-client";
 import { STREAM_KINDS, type StreamKind } from "./event-stream.ts";
 import type { SubmitRefused, Submitted } from "./submit.ts";
 
@@ -48,11 +48,10 @@ declare module "fastify" {
 
 export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
   const registers = [metrics];
-  const requests = new Counter({
+  const requests = counterOf(metrics, {
     name: "holdfast_requests_total",
     help: "HTTP requests, by the pattern of their route, method and status.",
-    labelNames: ["route", "method", "status"],
-    registers,
+    labels: ["route", "method", "status"],
   });
   const took = new Histogram({
     name: "holdfast_request_seconds",
@@ -102,7 +101,7 @@ export function createGatewayMetrics(metrics: Metrics): GatewayMetrics {
     return (status, ms) => {
       let tally = statuses.get(status);
       if (tally === undefined) {
-        tally = requests.labels(route, method, String(status));
+        tally = requests({ route, method, status: String(status) });
         statuses.set(status, tally);
       }
       tally.inc();

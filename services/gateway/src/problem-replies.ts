@@ -11,6 +11,8 @@ const UNAVAILABLE_RETRY_SECONDS = 1;
 /** Milliseconds in which a client must take the answer to its CONNECT. */
 const TUNNEL_REPLY_MS = 1_000;
 
+const asIs = (text: string): string => text;
+
 export function replyProblem(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -21,8 +23,9 @@ export function replyProblem(
   return reply
     .code(problem.status)
     .header("content-type", PROBLEM_MEDIA_TYPE)
-    .header("cache-control", "no-store")
-    .send(Buffer.from(JSON.stringify(problem))); // to text Fastify would add a charset that the media type does not have
+    .removeHeader("cache-control") // what was said of the answer that this is not: then it is as `answer.ts` words it
+    .serializer(asIs) // else Fastify adds a charset to the type, which this one does not have
+    .send(JSON.stringify(problem)); // text, not bytes: Node sends it with the head in one string
 }
 
 export function replyError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

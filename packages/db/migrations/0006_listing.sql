@@ -36,6 +36,7 @@ BEGIN
 	)::tsquery;
 END
 $$;--> statement-breakpoint
-DROP INDEX "events_ends_at_idx";--> statement-breakpoint
 CREATE INDEX "events_lasting_idx" ON "events" USING btree (width_bucket(date_part('epoch', ends_at - starts_at), '{3600,14400,57600,230400,921600,3686400,14745600,58982400}'::double precision[]),"starts_at","id","ends_at");--> statement-breakpoint
-CREATE INDEX "events_search_idx" ON "events" USING gin (search_keys(starts_at, name, venue, description)) WITH (fastupdate=off);
+CREATE INDEX "events_search_idx" ON "events" USING gin (search_keys(starts_at, name, venue, description)) WITH (fastupdate=off);--> statement-breakpoint
+-- The last of all: it keeps readers off, too, until the commit.
+DROP INDEX "events_ends_at_idx";

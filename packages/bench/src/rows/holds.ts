@@ -29,7 +29,7 @@ interface Sizes {
 }
 
 const FULL: Sizes = {
-  rounds: 3,
+  rounds: 2,
   holds: { small: 10_000, large: 1_000_000 },
   wave: 200_000,
   perSecond: 1_000,

@@ -26,7 +26,7 @@ interface Sizes {
 }
 
 const FULL: Sizes = {
-  rounds: 3,
+  rounds: 2,
   events: { small: 10_000, large: 1_000_000 },
   perSecond: 100,
   connections: 50,

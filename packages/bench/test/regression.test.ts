@@ -5,7 +5,7 @@ import { type Dearness, measureDearness } from "../src/regression.ts";
 import { type BenchStores, openBenchStores } from "../src/stores.ts";
 
 /**
- * A command's CPU time over B1's, the least of two rounds each. Seen: 0.12 to 0.17, the latter with thirty others waiting
+ * A command's CPU time over B1's, the least of the rounds each. Seen: 0.12 to 0.18, the latter with twenty others waiting
  * for two cores.
  */
 const CPU_OVER_B1_MAX = 0.22;

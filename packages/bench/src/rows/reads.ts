@@ -97,7 +97,8 @@ export const reads: Row = {
         if (alone !== undefined && beside !== undefined) rounds.push({ alone, beside });
       }
       const byThemselves: ReadBlock[] = [];
-      for (const mix of READS) byThemselves.push(await measured(run, sizes, bench, 1, mix));
+      // Whether they are right is seen beside the sale.
+      for (const mix of run.smoke ? [] : READS) byThemselves.push(await measured(run, sizes, bench, 1, mix));
       return findingsOf(sizes, rounds, byThemselves);
     });
   },

@@ -123,21 +123,26 @@ const AWAITING_PURCHASE = `EXISTS (
 
 /**
  * What is due, and the locks of every user concerned, in one order for all workers: whoever may take or free a
- * claim of a user holds that user's lock until commit, so no two decide about the same user at once.
+ * claim of a user holds that user's lock until commit, so no two decide about the same user at once. Slot by slot, and
+ * never by `slot_id =`: see `LOAD_RELEASES`.
  * $1 event · $2 latest time by which this batch judges · $3 users of its commands · $4 how many due holds at most
  */
 const LOCK_USERS_AND_LOAD_DUE = statement(
   "lock-users-and-load-due",
   `WITH due AS MATERIALIZED (
-    SELECT ${RESERVATION_COLUMNS} FROM reservations r
-    WHERE r.event_id = $1 AND r.status = 'held'
-      AND r.expires_at <= (
-        SELECT greatest(least(${time("$2::float8")}, clock_timestamp()), logical_at)
-          - interval '${SETTLE_GRACE_MS} milliseconds'
-        FROM event_lanes WHERE event_id = $1
-      )
-      AND NOT ${AWAITING_PURCHASE}
-    ORDER BY r.expires_at LIMIT $4
+    SELECT ${RESERVATION_COLUMNS}
+    FROM slots s CROSS JOIN LATERAL (
+      SELECT r.* FROM reservations r
+      WHERE r.status = 'held' AND r.slot_id BETWEEN s.id AND s.id
+        AND r.expires_at <= (
+          SELECT greatest(least(${time("$2::float8")}, clock_timestamp()), logical_at)
+            - interval '${SETTLE_GRACE_MS} milliseconds'
+          FROM event_lanes WHERE event_id = $1
+        )
+        AND NOT ${AWAITING_PURCHASE}
+      ORDER BY r.slot_id, r.expires_at LIMIT $4
+    ) r
+    WHERE s.event_id = $1 ORDER BY r.expires_at LIMIT $4
   ), locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(key) FROM (
       SELECT DISTINCT hashtextextended(user_id, 0) AS key
@@ -221,10 +226,12 @@ const FIND_OWNERS = statement(
   CROSS JOIN LATERAL (SELECT user_id FROM reservations WHERE id = asked.id OFFSET 0) r`,
 );
 
+/** Each by its id alone: while there are few, a look through the event's whole list for it seems as good. */
 const LOAD_RESERVATIONS = statement(
   "load-reservations",
   `SELECT ${RESERVATION_COLUMNS}, r.status = 'held' AND ${AWAITING_PURCHASE} AS awaiting_purchase
-  FROM reservations r WHERE r.id = ANY ($2::text[]) AND r.event_id = $1`,
+  FROM unnest($2::text[]) AS asked(id)
+  CROSS JOIN LATERAL (SELECT * FROM reservations WHERE id = asked.id OFFSET 0) r WHERE r.event_id = $1`,
 );
 
 /**
@@ -256,6 +263,7 @@ const moveCounters = (eventId: string, expected: string, more = ""): string => `
 const tickets = (row: string, status: string): string =>
   `CASE WHEN ${row}.status = '${status}' THEN ${row}.quantity ELSE 0 END`;
 
+/** By their ids alone, like `LOAD_RESERVATIONS`. */
 const UPDATE_RESERVATIONS = statement(
   "update-reservations",
   `WITH written AS (
@@ -265,9 +273,9 @@ const UPDATE_RESERVATIONS = statement(
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::text[])
       AS u(id, before, status, payment_reference, expires_at, purchased_at, ended_at, end_reason)
       CROSS JOIN LATERAL (
-        SELECT ctid FROM reservations WHERE event_id = $9 AND id = u.id AND status = u.before OFFSET 0
+        SELECT ctid, event_id, status FROM reservations WHERE id = u.id OFFSET 0
       ) AS place
-    WHERE r.ctid = place.ctid
+    WHERE r.ctid = place.ctid AND place.event_id = $9 AND place.status = u.before
     RETURNING new.slot_id,
       ${tickets("new", "held")} - ${tickets("old", "held")} AS held,
       ${tickets("new", "purchased")} - ${tickets("old", "purchased")} AS purchased

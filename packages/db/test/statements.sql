@@ -214,7 +214,8 @@ SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
     SELECT FROM accepted_commands a
     WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at OFFSET 0
   ) AS awaiting_purchase
-  FROM reservations r WHERE r.id = ANY ($2::text[]) AND r.event_id = $1;
+  FROM unnest($2::text[]) AS asked(id)
+  CROSS JOIN LATERAL (SELECT * FROM reservations WHERE id = asked.id OFFSET 0) r WHERE r.event_id = $1;
 
 -- load-slots
 SELECT id, name, round(date_part('epoch', starts_at) * 1000) AS starts_at, round(date_part('epoch', ends_at) * 1000) AS ends_at, capacity, held,
@@ -246,18 +247,22 @@ SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status <> 'unverified'
 WITH due AS MATERIALIZED (
     SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
   r.payment_reference, round(date_part('epoch', r.expires_at) * 1000) AS expires_at, round(date_part('epoch', r.created_at) * 1000) AS created_at,
-  round(date_part('epoch', r.purchased_at) * 1000) AS purchased_at, round(date_part('epoch', r.ended_at) * 1000) AS ended_at, r.end_reason FROM reservations r
-    WHERE r.event_id = $1 AND r.status = 'held'
-      AND r.expires_at <= (
-        SELECT greatest(least(to_timestamp($2::float8 / 1000.0), clock_timestamp()), logical_at)
-          - interval '500 milliseconds'
-        FROM event_lanes WHERE event_id = $1
-      )
-      AND NOT EXISTS (
+  round(date_part('epoch', r.purchased_at) * 1000) AS purchased_at, round(date_part('epoch', r.ended_at) * 1000) AS ended_at, r.end_reason
+    FROM slots s CROSS JOIN LATERAL (
+      SELECT r.* FROM reservations r
+      WHERE r.status = 'held' AND r.slot_id BETWEEN s.id AND s.id
+        AND r.expires_at <= (
+          SELECT greatest(least(to_timestamp($2::float8 / 1000.0), clock_timestamp()), logical_at)
+            - interval '500 milliseconds'
+          FROM event_lanes WHERE event_id = $1
+        )
+        AND NOT EXISTS (
     SELECT FROM accepted_commands a
     WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at OFFSET 0
   )
-    ORDER BY r.expires_at LIMIT $4
+      ORDER BY r.slot_id, r.expires_at LIMIT $4
+    ) r
+    WHERE s.event_id = $1 ORDER BY r.expires_at LIMIT $4
   ), locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(key) FROM (
       SELECT DISTINCT hashtextextended(user_id, 0) AS key
@@ -341,9 +346,9 @@ WITH written AS (
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::text[])
       AS u(id, before, status, payment_reference, expires_at, purchased_at, ended_at, end_reason)
       CROSS JOIN LATERAL (
-        SELECT ctid FROM reservations WHERE event_id = $9 AND id = u.id AND status = u.before OFFSET 0
+        SELECT ctid, event_id, status FROM reservations WHERE id = u.id OFFSET 0
       ) AS place
-    WHERE r.ctid = place.ctid
+    WHERE r.ctid = place.ctid AND place.event_id = $9 AND place.status = u.before
     RETURNING new.slot_id,
       CASE WHEN new.status = 'held' THEN new.quantity ELSE 0 END - CASE WHEN old.status = 'held' THEN old.quantity ELSE 0 END AS held,
       CASE WHEN new.status = 'purchased' THEN new.quantity ELSE 0 END - CASE WHEN old.status = 'purchased' THEN old.quantity ELSE 0 END AS purchased

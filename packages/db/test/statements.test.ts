@@ -231,14 +231,32 @@ const ENTRIES_BY = {
   "update-entries": ["waitlist_entries_pkey"],
 };
 
-/** Statements that find entries by other indexes: by those that ended ones are in, or such as may not be had now. */
+/** By which indexes statements find reservations: not by the lists of an event or user, when ids or states are asked for. */
+const RESERVATIONS_BY = {
+  "delete-slots": ["reservations_event_id_idx"],
+  "find-owners": ["reservations_pkey"],
+  "load-claims": ["reservations_one_active_key"],
+  "load-expiries": ["reservations_unpaid_idx"],
+  "load-left-reservations": ["reservations_event_id_idx"],
+  "load-releases": ["reservations_release_idx"],
+  "load-reservations": ["reservations_pkey"],
+  "lock-users-and-load-due": ["reservations_release_idx"],
+  "update-reservations": ["reservations_pkey"],
+};
+
+/** Statements that find rows by other indexes than these: by such as hold what ended long ago, or may not be had now. */
 async function detours(): Promise<string[]> {
-  return [...(await plans())].flatMap(([name, nodes]) => {
-    const allowed: readonly string[] = Object.entries(ENTRIES_BY).find(([key]) => key === name)?.[1] ?? [];
-    return nodes.flatMap(({ "Index Name": index = "" }) =>
-      !index.startsWith("waitlist_entries") || allowed.includes(index) ? [] : [`${name}: ${index}`],
-    );
-  });
+  const found: string[] = [];
+  const nodes = await plans();
+  for (const [table, by] of Object.entries({ waitlist_entries: ENTRIES_BY, reservations: RESERVATIONS_BY })) {
+    for (const [name, used] of nodes) {
+      const allowed: readonly string[] = Object.entries(by).find(([key]) => key === name)?.[1] ?? [];
+      for (const { "Index Name": index = "" } of used) {
+        if (index.startsWith(`${table}_`) && !allowed.includes(index)) found.push(`${name}: ${index}`);
+      }
+    }
+  }
+  return found;
 }
 
 async function expectByIndex(): Promise<void> {

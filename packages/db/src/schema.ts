@@ -244,9 +244,8 @@ export const reservations = pgTable(
     uniqueIndex("reservations_one_active_key")
       .on(t.userId, t.slotId)
       .where(sql`status IN ('held', 'purchased')`), // also: the active claims of a user
-    index("reservations_due_idx").on(t.eventId, t.expiresAt).where(sql`status = 'held'`), // settling
     index("reservations_expires_at_idx").on(t.expiresAt).where(sql`status = 'held'`), // the sweep
-    index("reservations_release_idx").on(t.slotId, t.expiresAt).where(sql`status = 'held'`), // earliest release
+    index("reservations_release_idx").on(t.slotId, t.expiresAt).where(sql`status = 'held'`), // settling; earliest release
     // How often a user let holds lapse.
     index("reservations_unpaid_idx")
       .on(t.userId, t.endedAt)

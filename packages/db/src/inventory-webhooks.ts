@@ -21,13 +21,16 @@ const HEARS = `status <> 'unverified'
 
 /**
  * Endpoints of these users, of the event's organizer and of admins: active ones, and such as were disabled not long ago.
- * Those of a disabled user hear nothing. One row without any says whether there are others at all.
+ * Those of a disabled user hear nothing. One row without any says whether there are others at all, and without
+ * others nobody is looked for.
  * $1 users · $2 event
  */
 const LOAD_SUBSCRIBERS = statement(
   "load-subscribers",
-  `SELECT EXISTS (SELECT FROM webhook_endpoints WHERE ${HEARS} AND owner_id > '' OFFSET 0) AS others, heard.*
-  FROM (SELECT) one LEFT JOIN (
+  `WITH anybody AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM webhook_endpoints WHERE ${HEARS} AND owner_id > '' OFFSET 0) AS others
+  )
+  SELECT anybody.others, heard.* FROM anybody LEFT JOIN (
     SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
       w.status = 'disabled' AS disabled,
       u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
@@ -38,6 +41,7 @@ const LOAD_SUBSCRIBERS = statement(
         AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
     ) w
     CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u
+    WHERE (SELECT others FROM anybody)
   ) heard ON true`,
 );
 

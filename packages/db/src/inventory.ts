@@ -124,7 +124,7 @@ const AWAITING_PURCHASE = `EXISTS (
 /**
  * What is due, and the locks of every user concerned, in one order for all workers: whoever may take or free a
  * claim of a user holds that user's lock until commit, so no two decide about the same user at once. Slot by slot, and
- * never by `slot_id =`: see `LOAD_RELEASES`.
+ * never by `slot_id =`: see `LOAD_SLOTS`.
  * $1 event · $2 latest time by which this batch judges · $3 users of its commands · $4 how many due holds at most
  */
 const LOCK_USERS_AND_LOAD_DUE = statement(
@@ -169,9 +169,26 @@ const LOAD_EVENT = statement(
   FROM events WHERE id = $1`,
 );
 
+/**
+ * With the earliest deadline of each slot that may run short in this batch, of holds that are not loaded otherwise.
+ * Compared as rows: by `slot_id = s.id ORDER BY expires_at` the sweep's index is in order, too, and while one slot is
+ * known to have nearly all holds it looks as good. For any other slot it reads every hold that there is.
+ * $1 event · $2 slots that are asked for, none: any · $3 tickets that are asked for · $4 holds that are loaded
+ */
 const LOAD_SLOTS = statement(
   "load-slots",
-  `SELECT ${SLOT_COLUMNS} FROM slots WHERE event_id = $1 ORDER BY starts_at, id`,
+  `SELECT ${SLOT_COLUMNS}, CASE
+      WHEN $3 > 0 AND (id = ANY ($2::text[]) OR cardinality($2::text[]) = 0)
+        AND (capacity - held - purchased < $3 OR waiting > parked)
+      THEN (
+        SELECT ${ms("r.expires_at")} FROM reservations r
+        WHERE (r.slot_id, r.expires_at) >= (s.id, '-infinity') AND (r.slot_id, r.expires_at) <= (s.id, 'infinity')
+          AND r.status = 'held'
+          AND r.expires_at > clock_timestamp() - interval '${SETTLE_GRACE_MS} milliseconds' AND r.id <> ALL ($4::text[])
+        ORDER BY r.slot_id, r.expires_at LIMIT 1
+      )
+    END AS earliest_release
+  FROM slots s WHERE event_id = $1 ORDER BY starts_at, id`,
 );
 
 const LOAD_OUTCOMES = statement(
@@ -196,27 +213,24 @@ const LOAD_KEYS = statement(
   ) o`,
 );
 
-/** OFFSET keeps the planner from turning the join round: on empty tables one scan of all claims looks cheapest. */
+/**
+ * What these users have, and how often they let holds lapse, as far back as the cooldown looks. OFFSET keeps the planner
+ * from turning the join round: on empty tables one scan of all claims looks cheapest.
+ */
 const LOAD_CLAIMS = statement(
   "load-claims",
   `SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, ${ms("r.expires_at")} AS expires_at,
-    ${ms("lower(r.during)")} AS starts_at, ${ms("upper(r.during)")} AS ends_at, r.exclusive
+    ${ms("lower(r.during)")} AS starts_at, ${ms("upper(r.during)")} AS ends_at, r.exclusive, ${ms("r.ended_at")} AS ended_at
   FROM unnest($2::text[]) AS asked(id)
   CROSS JOIN LATERAL (
-    SELECT * FROM reservations WHERE user_id = asked.id AND status IN ('held', 'purchased') OFFSET 0
+    SELECT * FROM reservations WHERE user_id = asked.id AND status IN ('held', 'purchased')
+    UNION ALL
+    SELECT * FROM reservations WHERE user_id = asked.id AND status = 'expired' AND origin = 'public'
+      AND ended_at > now() - interval '${COOLDOWN_WINDOW_MS + COOLDOWN_MS} milliseconds'
+    OFFSET 0
   ) r
-  WHERE r.event_id = $1 OR r.status = 'held' OR upper(r.during) > now()
+  WHERE r.event_id = $1 OR r.status <> 'purchased' OR upper(r.during) > now()
   ORDER BY r.created_at, r.id`,
-);
-
-/** How often these users let holds lapse, as far back as the cooldown looks. */
-const LOAD_EXPIRIES = statement(
-  "load-expiries",
-  `SELECT asked.id AS user_id, ${ms("r.ended_at")} AS ended_at FROM unnest($1::text[]) AS asked(id)
-  CROSS JOIN LATERAL (
-    SELECT ended_at FROM reservations WHERE user_id = asked.id AND status = 'expired' AND origin = 'public'
-      AND ended_at > now() - interval '${COOLDOWN_WINDOW_MS + COOLDOWN_MS} milliseconds' OFFSET 0
-  ) r`,
 );
 
 /** Whose these reservations are: organizers and admins may end what is others'. */
@@ -232,25 +246,6 @@ const LOAD_RESERVATIONS = statement(
   `SELECT ${RESERVATION_COLUMNS}, r.status = 'held' AND ${AWAITING_PURCHASE} AS awaiting_purchase
   FROM unnest($2::text[]) AS asked(id)
   CROSS JOIN LATERAL (SELECT * FROM reservations WHERE id = asked.id OFFSET 0) r WHERE r.event_id = $1`,
-);
-
-/**
- * The earliest deadline of each slot that may run short in this batch, of holds that are not loaded otherwise. Compared
- * as rows: by `slot_id = s.id ORDER BY expires_at` the sweep's index is in order, too, and while one slot is known to
- * have nearly all holds it looks as good. For any other slot it reads every hold that there is.
- */
-const LOAD_RELEASES = statement(
-  "load-releases",
-  `SELECT s.id, ${ms("h.expires_at")} AS expires_at
-  FROM slots s CROSS JOIN LATERAL (
-    SELECT r.expires_at FROM reservations r
-    WHERE (r.slot_id, r.expires_at) >= (s.id, '-infinity') AND (r.slot_id, r.expires_at) <= (s.id, 'infinity')
-      AND r.status = 'held'
-      AND r.expires_at > clock_timestamp() - interval '${SETTLE_GRACE_MS} milliseconds' AND r.id <> ALL ($4::text[])
-    ORDER BY r.slot_id, r.expires_at LIMIT 1
-  ) h
-  WHERE s.event_id = $1 AND (s.id = ANY ($2::text[]) OR cardinality($2::text[]) = 0)
-    AND (s.capacity - s.held - s.purchased < $3 OR s.waiting > s.parked)`,
 );
 
 /** Counters move by what was written, and what was written is what was decided, or nothing commits. */
@@ -299,9 +294,15 @@ const INSERT_RESERVATIONS = statement(
   ), ${moveCounters("$1", "$3::text[]", ", used = true")}`,
 );
 
-const INSERT_OUTCOMES = statement(
-  "insert-outcomes",
-  `INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
+/** The lane moves on by as many outcomes as there are. */
+const END_BATCH = statement(
+  "end-batch",
+  `WITH moved AS (
+    UPDATE event_lanes SET logical_at = ${time("$14::float8")}, next_seq = $2::bigint + cardinality($4::text[]),
+      next_message = $15
+    WHERE event_id = $1 AND fence = $16
+  )
+  INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
     submitted_at, finished_at, seen_available, seen_waiting)
   SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
     u.outcome::json, ${time("u.submitted_at")}, ${time("$3::float8")}, u.seen_available, u.seen_waiting
@@ -315,12 +316,6 @@ const INSERT_OUTCOMES = statement(
 const DELETE_ACCEPTED = statement(
   "delete-accepted",
   `DELETE FROM accepted_commands WHERE command_id = ANY ($1::text[])`,
-);
-
-const MOVE_LANE = statement(
-  "move-lane",
-  `UPDATE event_lanes SET logical_at = ${time("$3::float8")}, next_seq = $4, next_message = $5
-  WHERE event_id = $1 AND fence = $2`,
 );
 
 export interface Lane {
@@ -427,9 +422,7 @@ export async function loadBatch(
     stamps,
     keys,
     claims,
-    expiries,
     reservations,
-    releases,
     entries,
     details,
     listening,
@@ -440,7 +433,9 @@ export async function loadBatch(
     ),
     tx.query<{ id: UserId }>(FIND_STRANGERS(arrayOf(senders))),
     tx.query<EventRow>(LOAD_EVENT(eventId)),
-    tx.query<SlotRow>(LOAD_SLOTS(eventId)),
+    tx.query<ReleasingSlotRow>(
+      LOAD_SLOTS(eventId, arrayOf(wantsAnySlot ? [] : wanted), tickets, arrayOf(named)),
+    ),
     tx.query<OutcomeRow>(LOAD_OUTCOMES(arrayOf(commands.map((command) => command.id)))),
     keyed.length === 0
       ? NO_ROWS
@@ -453,14 +448,10 @@ export async function loadBatch(
             keyed.map((command) => command.idempotencyKey),
           ),
         ),
-    claimants.length === 0 ? NO_ROWS : tx.query<ClaimRow>(LOAD_CLAIMS(eventId, arrayOf(claimants))),
-    claimants.length === 0 ? NO_ROWS : tx.query<ExpiryRow>(LOAD_EXPIRIES(arrayOf(claimants))),
-    named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, arrayOf(named))),
-    reserves.length === 0
+    claimants.length === 0
       ? NO_ROWS
-      : tx.query<{ id: SlotId; expires_at: number }>(
-          LOAD_RELEASES(eventId, arrayOf(wantsAnySlot ? [] : wanted), tickets, arrayOf(named)),
-        ),
+      : tx.query<ClaimRow | ExpiryRow>(LOAD_CLAIMS(eventId, arrayOf(claimants))),
+    named.length === 0 ? NO_ROWS : tx.query<NamedRow>(LOAD_RESERVATIONS(eventId, arrayOf(named))),
     loadEntries(tx, eventId, left, joiners),
     known.some(isOfOrganizer) ? loadDetails(tx, eventId) : null,
     loadSubscribers(tx, eventId, users),
@@ -494,7 +485,9 @@ export async function loadBatch(
     claims: new Map(),
     expiries: new Map(),
     awaitingPurchase: new Set(reservations.rows.filter((row) => row.awaiting_purchase).map((row) => row.id)),
-    otherDeadlines: new Map(releases.rows.map((row) => [row.id, [row.expires_at]])),
+    otherDeadlines: new Map(
+      slots.rows.map((row) => [row.id, row.earliest_release === null ? [] : [row.earliest_release]]),
+    ),
     lines: new Map(
       [...lines].map(([slotId, { loaded }]): [SlotId, LoadedLine] => [
         slotId,
@@ -504,10 +497,10 @@ export async function loadBatch(
     leftovers: leftovers === null ? null : leftoversOf(leftovers),
   };
   for (const row of claims.rows) {
-    state.claims.set(row.user_id, [...(state.claims.get(row.user_id) ?? []), claimOf(row)]);
-  }
-  for (const row of expiries.rows) {
-    state.expiries.set(row.user_id, [...(state.expiries.get(row.user_id) ?? []), row.ended_at]);
+    const { user_id: user } = row;
+    if (row.status === "expired")
+      state.expiries.set(user, [...(state.expiries.get(user) ?? []), row.ended_at]);
+    else state.claims.set(user, [...(state.claims.get(user) ?? []), claimOf(row)]);
   }
   const subscribers = await completeSubscribers(tx, state, { listening, asked: users });
   return {
@@ -654,16 +647,10 @@ export async function writeBatch(tx: pg.ClientBase, write: BatchWrite): Promise<
     ...(made.length === 0 ? [] : [insertReservations(eventId, write.exclusive, made)]),
     ...(entries.made.length === 0 ? [] : [insertEntries(eventId, entries.made)]),
     ...writeEvent(eventId, event),
-    ...(ended.length === 0 ? [] : [insertOutcomes(eventId, lane.nextSeq, write.now, ended)]),
+    // Before promises go: who withdraws a command writes its outcome first, too.
+    endBatch(write, ended),
     ...(write.promised ? [DELETE_ACCEPTED(arrayOf(write.applied.map(({ command }) => command.id)))] : []),
     ...insertMessages(eventId, lane.nextMessage, write.now, write.messages),
-    MOVE_LANE(
-      eventId,
-      lane.fence,
-      write.logicalAt,
-      lane.nextSeq + ended.length,
-      lane.nextMessage + write.messages.length,
-    ),
   ];
   const written = queries.map((query) => tx.query(query));
   const looked = relieved.length === 0 ? NO_ROWS : findParked(tx, relieved);
@@ -743,15 +730,13 @@ const insertReservations = (
     arrayOf(rows.map((row) => row.endReason)),
   );
 
-const insertOutcomes = (
-  eventId: EventId,
-  nextSeq: number,
-  now: EpochMs,
+const endBatch = (
+  { eventId, lane, now, logicalAt, messages }: BatchWrite,
   ended: readonly Applied[],
 ): pg.QueryConfig =>
-  INSERT_OUTCOMES(
+  END_BATCH(
     eventId,
-    nextSeq,
+    lane.nextSeq,
     now,
     arrayOf(ended.map(({ command }) => command.id)),
     ended.map(({ command }) => command.type),
@@ -764,6 +749,9 @@ const insertOutcomes = (
     arrayOf(ended.map(({ command }) => command.at)),
     arrayOf(ended.map(({ seen }) => seen?.available ?? null)),
     arrayOf(ended.map(({ seen }) => seen?.waitingAhead ?? null)),
+    logicalAt,
+    lane.nextMessage + messages.length,
+    lane.fence,
   );
 
 const usesKeyAgain = (outcome: Outcome): boolean =>
@@ -798,7 +786,12 @@ interface KeyRow {
   command_id: CommandId;
 }
 
+interface ReleasingSlotRow extends SlotRow {
+  earliest_release: number | null;
+}
+
 interface ExpiryRow {
+  status: "expired";
   user_id: UserId;
   ended_at: number;
 }

@@ -8,6 +8,22 @@ WITH gone AS (
     RETURNING id
   ) SELECT expect_rows(count(*), cardinality($2::text[])) FROM gone;
 
+-- end-batch
+WITH moved AS (
+    UPDATE event_lanes SET logical_at = to_timestamp($14::float8 / 1000.0), next_seq = $2::bigint + cardinality($4::text[]),
+      next_message = $15
+    WHERE event_id = $1 AND fence = $16
+  )
+  INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
+    submitted_at, finished_at, seen_available, seen_waiting)
+  SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
+    u.outcome::json, to_timestamp(u.submitted_at / 1000.0), to_timestamp($3::float8 / 1000.0), u.seen_available, u.seen_waiting
+  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    string_to_array($10::text, chr(30)), $11::float8[], $12::int[], $13::int[])
+    WITH ORDINALITY
+    AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, seen_available,
+      seen_waiting, nth);
+
 -- end-wind-down
 UPDATE events SET winding_down = false WHERE id = $1;
 
@@ -65,17 +81,6 @@ INSERT INTO webhook_messages (id, event_id, sequence, type, notice, created_at)
   FROM unnest($4::text[], $5::text[], string_to_array($6::text, chr(30))) WITH ORDINALITY
     AS u(id, type, notice, nth);
 
--- insert-outcomes
-INSERT INTO outcomes (command_id, event_id, seq, type, user_id, idempotency_key, fingerprint, status, outcome,
-    submitted_at, finished_at, seen_available, seen_waiting)
-  SELECT u.command_id, $1, $2::bigint + u.nth - 1, u.type, u.user_id, u.idempotency_key, u.fingerprint, u.status,
-    u.outcome::json, to_timestamp(u.submitted_at / 1000.0), to_timestamp($3::float8 / 1000.0), u.seen_available, u.seen_waiting
-  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    string_to_array($10::text, chr(30)), $11::float8[], $12::int[], $13::int[])
-    WITH ORDINALITY
-    AS u(command_id, type, user_id, idempotency_key, fingerprint, status, outcome, submitted_at, seen_available,
-      seen_waiting, nth);
-
 -- insert-reservations
 WITH written AS (
     INSERT INTO reservations AS r (id, event_id, slot_id, user_id, quantity, status, origin, payment_reference,
@@ -103,12 +108,16 @@ INSERT INTO slots (event_id, id, name, starts_at, ends_at, capacity)
 
 -- load-claims
 SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, round(date_part('epoch', r.expires_at) * 1000) AS expires_at,
-    round(date_part('epoch', lower(r.during)) * 1000) AS starts_at, round(date_part('epoch', upper(r.during)) * 1000) AS ends_at, r.exclusive
+    round(date_part('epoch', lower(r.during)) * 1000) AS starts_at, round(date_part('epoch', upper(r.during)) * 1000) AS ends_at, r.exclusive, round(date_part('epoch', r.ended_at) * 1000) AS ended_at
   FROM unnest($2::text[]) AS asked(id)
   CROSS JOIN LATERAL (
-    SELECT * FROM reservations WHERE user_id = asked.id AND status IN ('held', 'purchased') OFFSET 0
+    SELECT * FROM reservations WHERE user_id = asked.id AND status IN ('held', 'purchased')
+    UNION ALL
+    SELECT * FROM reservations WHERE user_id = asked.id AND status = 'expired' AND origin = 'public'
+      AND ended_at > now() - interval '900000 milliseconds'
+    OFFSET 0
   ) r
-  WHERE r.event_id = $1 OR r.status = 'held' OR upper(r.during) > now()
+  WHERE r.event_id = $1 OR r.status <> 'purchased' OR upper(r.during) > now()
   ORDER BY r.created_at, r.id;
 
 -- load-details
@@ -127,13 +136,6 @@ SELECT round(date_part('epoch', clock_timestamp()) * 1000) AS now,
     round(date_part('epoch', sales_open_at) * 1000) AS sales_open_at, round(date_part('epoch', sales_close_at) * 1000) AS sales_close_at, sales_closed,
     hold_seconds, offer_seconds, max_per_order, max_per_user, overlap_policy, cancel_cutoff_seconds, waitlist
   FROM events WHERE id = $1;
-
--- load-expiries
-SELECT asked.id AS user_id, round(date_part('epoch', r.ended_at) * 1000) AS ended_at FROM unnest($1::text[]) AS asked(id)
-  CROSS JOIN LATERAL (
-    SELECT ended_at FROM reservations WHERE user_id = asked.id AND status = 'expired' AND origin = 'public'
-      AND ended_at > now() - interval '900000 milliseconds' OFFSET 0
-  ) r;
 
 -- load-keys
 SELECT o.user_id, o.idempotency_key, o.command_id
@@ -195,18 +197,6 @@ SELECT e.id, e.event_id, e.slot_id, e.user_id, e.quantity, e.status, e.seq,
 -- load-outcomes
 SELECT command_id, outcome FROM outcomes WHERE command_id = ANY ($1::text[]);
 
--- load-releases
-SELECT s.id, round(date_part('epoch', h.expires_at) * 1000) AS expires_at
-  FROM slots s CROSS JOIN LATERAL (
-    SELECT r.expires_at FROM reservations r
-    WHERE (r.slot_id, r.expires_at) >= (s.id, '-infinity') AND (r.slot_id, r.expires_at) <= (s.id, 'infinity')
-      AND r.status = 'held'
-      AND r.expires_at > clock_timestamp() - interval '500 milliseconds' AND r.id <> ALL ($4::text[])
-    ORDER BY r.slot_id, r.expires_at LIMIT 1
-  ) h
-  WHERE s.event_id = $1 AND (s.id = ANY ($2::text[]) OR cardinality($2::text[]) = 0)
-    AND (s.capacity - s.held - s.purchased < $3 OR s.waiting > s.parked);
-
 -- load-reservations
 SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
   r.payment_reference, round(date_part('epoch', r.expires_at) * 1000) AS expires_at, round(date_part('epoch', r.created_at) * 1000) AS created_at,
@@ -220,16 +210,29 @@ SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
 -- load-slots
 SELECT id, name, round(date_part('epoch', starts_at) * 1000) AS starts_at, round(date_part('epoch', ends_at) * 1000) AS ends_at, capacity, held,
   purchased, used, waiting, parked, last_seq, passers, collecting_for, round(date_part('epoch', collecting_until) * 1000) AS collecting_until,
-  round(date_part('epoch', promote_at) * 1000) AS promote_at FROM slots WHERE event_id = $1 ORDER BY starts_at, id;
+  round(date_part('epoch', promote_at) * 1000) AS promote_at, CASE
+      WHEN $3 > 0 AND (id = ANY ($2::text[]) OR cardinality($2::text[]) = 0)
+        AND (capacity - held - purchased < $3 OR waiting > parked)
+      THEN (
+        SELECT round(date_part('epoch', r.expires_at) * 1000) FROM reservations r
+        WHERE (r.slot_id, r.expires_at) >= (s.id, '-infinity') AND (r.slot_id, r.expires_at) <= (s.id, 'infinity')
+          AND r.status = 'held'
+          AND r.expires_at > clock_timestamp() - interval '500 milliseconds' AND r.id <> ALL ($4::text[])
+        ORDER BY r.slot_id, r.expires_at LIMIT 1
+      )
+    END AS earliest_release
+  FROM slots s WHERE event_id = $1 ORDER BY starts_at, id;
 
 -- load-stamps
 SELECT command_id, round(date_part('epoch', submitted_at) * 1000) AS submitted_at FROM accepted_commands
   WHERE command_id = ANY ($1::text[]);
 
 -- load-subscribers
-SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status <> 'unverified'
-        AND (status = 'active' OR failed_at > now() - interval '30 days') AND owner_id > '' OFFSET 0) AS others, heard.*
-  FROM (SELECT) one LEFT JOIN (
+WITH anybody AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status <> 'unverified'
+        AND (status = 'active' OR failed_at > now() - interval '30 days') AND owner_id > '' OFFSET 0) AS others
+  )
+  SELECT anybody.others, heard.* FROM anybody LEFT JOIN (
     SELECT w.id, w.owner_id AS "ownerId", w.types, w.failing_since IS NOT NULL AS troubled,
       w.status = 'disabled' AS disabled,
       u.role = 'admin' OR (u.role = 'organizer' AND w.owner_id = e.organizer_id) AS "hearsAll"
@@ -241,6 +244,7 @@ SELECT EXISTS (SELECT FROM webhook_endpoints WHERE status <> 'unverified'
         AND owner_id = ANY ($1::text[] || e.organizer_id || ARRAY(SELECT id FROM users WHERE role = 'admin')) OFFSET 0
     ) w
     CROSS JOIN LATERAL (SELECT role FROM users WHERE id = w.owner_id AND disabled_at IS NULL OFFSET 0) u
+    WHERE (SELECT others FROM anybody)
   ) heard ON true;
 
 -- lock-users-and-load-due
@@ -271,10 +275,6 @@ WITH due AS MATERIALIZED (
     ) sorted
   )
   SELECT (SELECT count(*) FROM locked)::int AS locks, due.* FROM (SELECT) one LEFT JOIN due ON true;
-
--- move-lane
-UPDATE event_lanes SET logical_at = to_timestamp($3::float8 / 1000.0), next_seq = $4, next_message = $5
-  WHERE event_id = $1 AND fence = $2;
 
 -- recheck-limited
 UPDATE waitlist_entries e SET recheck_at = to_timestamp($3::float8 / 1000.0)

@@ -33,7 +33,7 @@ function overtaking(withdrawn: Command[]) {
   const told: Trouble[] = [];
   const pauses: number[] = [];
   const pool = clientsOf(stores.batches, (client, given) => {
-    if (typeof given !== "object" || given.name !== "insert-outcomes") return null;
+    if (typeof given !== "object" || given.name !== "end-batch") return null;
     const next = withdrawn.shift();
     if (next === undefined) return null;
     return withdrawCommand(stores.database.pool, next.id).then(() => client.query(given));

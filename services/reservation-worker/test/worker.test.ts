@@ -319,7 +319,7 @@ describe("faults", () => {
     const { id } = await event();
     const [ann, bob] = (await users(2)) as [UserId, UserId];
     await crowd.ask(reserve(id, ann)); // statements are prepared, connections are warm
-    const lost = proxy.loseReply("move-lane", "COMMIT");
+    const lost = proxy.loseReply("end-batch", "COMMIT");
     const reply = await crowd.ask(reserve(id, bob));
     await lost;
     expect([wordOf(reply.outcome), reply.replayed]).toEqual(["held", false]);

@@ -10,10 +10,13 @@ import { type EntryEndReason, type EntryStatus, isParked, type WaitlistEntry } f
 /** At a logical time, holds with a deadline up to here are due: purchases get some grace to reach the queue. */
 export const dueAsOf = (logicalAt: EpochMs): EpochMs => logicalAt - SETTLE_GRACE_MS;
 
-/** Ends every hold whose deadline is `due` or earlier, the earliest first. */
+/** Ends every hold whose deadline is `due` or earlier, the earliest first. Asked before each command: mostly none is. */
 export function settle(state: EventView, due: EpochMs, now: EpochMs): Change[] {
-  return [...state.reservations.values()]
-    .filter((hold) => isDue(hold, due) && !state.awaitingPurchase.has(hold.id))
+  const holds: Reservation[] = [];
+  for (const hold of state.reservations.values()) {
+    if (isDue(hold, due) && !state.awaitingPurchase.has(hold.id)) holds.push(hold);
+  }
+  return holds
     .sort((a, b) => deadline(a) - deadline(b) || (a.id < b.id ? -1 : 1))
     .flatMap((hold) => end(hold, "deadline", now).changes);
 }

@@ -190,36 +190,38 @@ interface Hand {
 
 function createHand(): Hand {
   const jobs: ClaimedJob[] = [];
+  const left: { command: AnyCommand; replyTo: string | null }[] = []; // of all these jobs, in order
   let done = 0; // commands of the first job that have ended, and of those behind it when it is whole
 
-  const inOrder = (): { command: AnyCommand; replyTo: string | null }[] =>
-    jobs.flatMap(({ commands, replyTo }) => commands.map((command) => ({ command, replyTo }))).slice(done);
+  const take = (count: number) => {
+    done += count;
+    return left.splice(0, count);
+  };
 
   return {
-    add: (claimed) => void jobs.push(...claimed),
+    add(claimed) {
+      for (const job of claimed) {
+        jobs.push(job);
+        for (const command of job.commands) left.push({ command, replyTo: job.replyTo });
+      }
+    },
     isEmpty: () => jobs.length === 0,
-    size: () => jobs.reduce((sum, { commands }) => sum + commands.length, -done),
-    commands: (max) =>
-      inOrder()
-        .slice(0, max)
-        .map(({ command }) => command),
+    size: () => left.length,
+    commands: (max) => left.slice(0, max).map(({ command }) => command),
     end(applied) {
       const replies = new Map<string, Reply[]>();
-      const waiting = inOrder();
+      const ended = take(applied.length);
       applied.forEach(({ command, outcome, replayed }, i) => {
-        const replyTo = waiting[i]?.replyTo ?? null;
+        const replyTo = ended[i]?.replyTo ?? null;
         if (replyTo === null) return;
         const reply = { commandId: command.id, outcome, replayed, at: command.at };
         const others = replies.get(replyTo);
         if (others === undefined) replies.set(replyTo, [reply]);
         else others.push(reply);
       });
-      done += applied.length;
       return replies;
     },
-    drop(count) {
-      done += count;
-    },
+    drop: (count) => void take(count),
     takeEnded() {
       const ended: ClaimedJob[] = [];
       for (let first = jobs[0]; first !== undefined && first.commands.length <= done; first = jobs[0]) {

@@ -18,7 +18,6 @@ export const ID_PREFIXES = {
 export type IdKind = keyof typeof ID_PREFIXES;
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
-const CODES = [...ALPHABET].map((character) => character.charCodeAt(0));
 
 /** Length of the part behind the underscore: 26 characters carry 130 bits, of which 128 are used. */
 export const ID_SUFFIX_LENGTH = 26;
@@ -79,7 +78,7 @@ export function encodeId<Kind extends IdKind>(kind: Kind, bytes: Uint8Array): Id
     carriedBits += 8;
     while (carriedBits >= 5) {
       carriedBits -= 5;
-      codes.push(CODES[(carried >>> carriedBits) & 31] ?? 0);
+      codes.push(ALPHABET.charCodeAt((carried >>> carriedBits) & 31));
     }
     carried &= (1 << carriedBits) - 1;
   }

@@ -51,7 +51,7 @@ export async function press(script: LoadScript, pressure: Pressure, clock: Clock
   };
   await inWaves(clients, connect);
 
-  const begun = performance.now();
+  const begun = Math.floor(performance.now()); // whole, so that what is due at an end of the window is on one side of it
   const begins = begun + warmUpSeconds * MS_PER_SECOND;
   const ends = begins + seconds * MS_PER_SECOND;
   const tally = createTally({ begins, ends });

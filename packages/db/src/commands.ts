@@ -14,6 +14,7 @@ import { SETTLE_GRACE_MS } from "@holdfast/domain";
 import pg from "pg";
 import { ms, time } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
+import { byKey } from "./statement.ts";
 
 export interface AcceptedCommand {
   readonly command: Command;
@@ -53,7 +54,7 @@ export async function acceptCommands(db: Queryable, given: readonly AcceptedComm
         u.reservation_id, u.ticket
       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::bigint[])
         AS u(id, event_id, user_id, type, submitted_at, command, reservation_id, ticket)
-      WHERE NOT EXISTS (SELECT FROM outcomes o WHERE o.command_id = u.id)
+      WHERE NOT EXISTS (SELECT FROM (SELECT FROM outcomes WHERE ${byKey("command_id", "u.id")}) known)
       ON CONFLICT (command_id) DO NOTHING`,
     values: [
       accepted.map(({ command }) => command.id),
@@ -111,6 +112,10 @@ const ACCEPTED_RECORD = `SELECT command_id AS id, type, event_id, user_id, ${ms(
   NULL::float8 AS finished_at, NULL::json AS outcome, NULL::bigint AS seq, NULL::int AS seen_available,
   NULL::int AS seen_waiting, ticket FROM accepted_commands`;
 
+/** $1 commands */
+const OF_EACH = (record: string): string => `SELECT r.* FROM unnest($1::text[]) AS asked(id)
+  CROSS JOIN LATERAL (${record} WHERE ${byKey("command_id", "asked.id")}) r`;
+
 const recordOf = (row: RecordRow): CommandRecord => ({
   id: row.id,
   type: row.type,
@@ -132,12 +137,12 @@ export async function findCommands(db: Queryable, ids: readonly CommandId[]): Pr
   // Accepted first, ended second: a command that ends between the two reads is seen twice, never missed.
   const accepted = await db.query<RecordRow>({
     name: "find-accepted",
-    text: `${ACCEPTED_RECORD} WHERE command_id = ANY ($1::text[])`,
+    text: OF_EACH(ACCEPTED_RECORD),
     values: [ids],
   });
   const ended = await db.query<RecordRow>({
     name: "find-outcomes",
-    text: `${OUTCOME_RECORD} WHERE command_id = ANY ($1::text[])`,
+    text: OF_EACH(OUTCOME_RECORD),
     values: [ids],
   });
   const found = new Map<CommandId, CommandRecord>();

@@ -18,7 +18,7 @@ import {
 } from "@holdfast/domain";
 import type pg from "pg";
 import { ms, time } from "./epoch.ts";
-import { arrayOf, NO_ROWS, statement } from "./statement.ts";
+import { arrayOf, byKey, NO_ROWS, statement } from "./statement.ts";
 import { STRETCH_ENTRIES } from "./waitlist.ts";
 
 /** Users that a batch may look into beside senders and owners of due holds: waiters, and who loses a reservation. */
@@ -45,7 +45,7 @@ const LOAD_LINES = statement(
       AND seq > asked.after ORDER BY seq LIMIT $3)
     UNION ALL
     (SELECT w.* FROM unnest($4::text[]) AS parked(id)
-      CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE id = parked.id OFFSET 0) w
+      CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE ${byKey("id", "parked.id")}) w
       WHERE w.slot_id = asked.slot_id AND w.status = 'waiting' AND w.recheck_at IS NOT NULL)
   ) e`,
 );
@@ -53,7 +53,7 @@ const LOAD_LINES = statement(
 const LOAD_ENTRIES = statement(
   "load-entries",
   `SELECT ${ENTRY_COLUMNS} FROM unnest($2::text[]) AS asked(id)
-  CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE id = asked.id OFFSET 0) e WHERE e.event_id = $1`,
+  CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE ${byKey("id", "asked.id")}) e WHERE e.event_id = $1`,
 );
 
 const LOAD_LIVE_ENTRIES = statement(
@@ -142,9 +142,9 @@ const UPDATE_ENTRIES = statement(
     FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::text[], $7::float8[], $8::text[])
       AS u(id, before, status, offered_at, ended_at, end_reason, recheck_at, last_passed_over)
       CROSS JOIN LATERAL (
-        SELECT ctid FROM waitlist_entries WHERE event_id = $9 AND id = u.id AND status = u.before OFFSET 0
+        SELECT ctid, event_id, status FROM waitlist_entries WHERE ${byKey("id", "u.id")}
       ) AS place
-    WHERE e.ctid = place.ctid
+    WHERE e.ctid = place.ctid AND place.event_id = $9 AND place.status = u.before
     RETURNING new.slot_id, new.seq, ${waits("new")} - ${waits("old")} AS waiting, ${parked("new")} - ${parked("old")} AS parked
   ), counted AS (
     UPDATE slots s SET waiting = s.waiting + d.waiting, parked = s.parked + d.parked, inventory = s.inventory + 1

@@ -67,6 +67,7 @@ import {
 } from "./inventory-webhooks.ts";
 import {
   arrayOf as arrayOfWords,
+  byKey,
   chunks,
   JOINT,
   JOINT_CODE,
@@ -215,7 +216,8 @@ const LOAD_KEYS = statement(
 
 /**
  * What these users have, and how often they let holds lapse, as far back as the cooldown looks. OFFSET keeps the planner
- * from turning the join round: on empty tables one scan of all claims looks cheapest.
+ * from turning the join round: on empty tables one scan of all claims looks cheapest. And while they are known to be
+ * empty, a user's whole list looks as good as the lapses, but for the order.
  */
 const LOAD_CLAIMS = statement(
   "load-claims",
@@ -224,9 +226,12 @@ const LOAD_CLAIMS = statement(
   FROM unnest($2::text[]) AS asked(id)
   CROSS JOIN LATERAL (
     SELECT * FROM reservations WHERE user_id = asked.id AND status IN ('held', 'purchased')
-    UNION ALL
-    SELECT * FROM reservations WHERE user_id = asked.id AND status = 'expired' AND origin = 'public'
-      AND ended_at > now() - interval '${COOLDOWN_WINDOW_MS + COOLDOWN_MS} milliseconds'
+    UNION ALL (
+      SELECT * FROM reservations
+      WHERE (user_id, ended_at) >= (asked.id, now() - interval '${COOLDOWN_WINDOW_MS + COOLDOWN_MS} milliseconds')
+        AND (user_id, ended_at) <= (asked.id, 'infinity') AND status = 'expired' AND origin = 'public'
+      ORDER BY user_id, ended_at
+    )
     OFFSET 0
   ) r
   WHERE r.event_id = $1 OR r.status <> 'purchased' OR upper(r.during) > now()
@@ -237,7 +242,7 @@ const LOAD_CLAIMS = statement(
 const FIND_OWNERS = statement(
   "find-owners",
   `SELECT r.user_id FROM unnest($1::text[]) AS asked(id)
-  CROSS JOIN LATERAL (SELECT user_id FROM reservations WHERE id = asked.id OFFSET 0) r`,
+  CROSS JOIN LATERAL (SELECT user_id FROM reservations WHERE ${byKey("id", "asked.id")}) r`,
 );
 
 /** Each by its id alone: while there are few, a look through the event's whole list for it seems as good. */
@@ -245,7 +250,7 @@ const LOAD_RESERVATIONS = statement(
   "load-reservations",
   `SELECT ${RESERVATION_COLUMNS}, r.status = 'held' AND ${AWAITING_PURCHASE} AS awaiting_purchase
   FROM unnest($2::text[]) AS asked(id)
-  CROSS JOIN LATERAL (SELECT * FROM reservations WHERE id = asked.id OFFSET 0) r WHERE r.event_id = $1`,
+  CROSS JOIN LATERAL (SELECT * FROM reservations WHERE ${byKey("id", "asked.id")}) r WHERE r.event_id = $1`,
 );
 
 /** Counters move by what was written, and what was written is what was decided, or nothing commits. */
@@ -268,7 +273,7 @@ const UPDATE_RESERVATIONS = statement(
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::text[])
       AS u(id, before, status, payment_reference, expires_at, purchased_at, ended_at, end_reason)
       CROSS JOIN LATERAL (
-        SELECT ctid, event_id, status FROM reservations WHERE id = u.id OFFSET 0
+        SELECT ctid, event_id, status FROM reservations WHERE ${byKey("id", "u.id")}
       ) AS place
     WHERE r.ctid = place.ctid AND place.event_id = $9 AND place.status = u.before
     RETURNING new.slot_id,

@@ -9,6 +9,7 @@ import type {
 } from "@holdfast/domain";
 import { ms } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
+import { originsOf } from "./statement.ts";
 
 export const RESERVATION_COLUMNS = `
   id, event_id AS "eventId", slot_id AS "slotId", user_id AS "userId", quantity, status, origin,
@@ -41,7 +42,7 @@ export async function findReservationOrigins(
 ): Promise<Map<ReservationId, ReservationOrigin>> {
   const { rows } = await db.query<ReservationOrigin & { id: ReservationId }>({
     name: "find-reservation-origins",
-    text: `SELECT id, event_id AS "eventId", user_id AS "userId" FROM reservations WHERE id = ANY ($1::text[])`,
+    text: originsOf("reservations"),
     values: [ids],
   });
   return new Map(rows.map(({ id, eventId, userId }) => [id, { eventId, userId }]));

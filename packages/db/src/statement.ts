@@ -17,6 +17,20 @@ export const statement =
   (name: string, text: string): Statement =>
   (...values) => ({ name, text, values });
 
+/**
+ * Ends a look for the one row of a key: by the key's index, whatever is known of the table. While it is known to be
+ * empty, walking all of another index looks as good for `key =`, and that plan would be kept while the table grows; but
+ * only the key's is in this order, and of a first row in order a walk seems long at every size.
+ */
+export const byKey = (column: string, asked: string): string =>
+  `${column} BETWEEN ${asked} AND ${asked} ORDER BY ${column} LIMIT 1`;
+
+/** Of which event, and whose, these rows are. $1 ids */
+export const originsOf = (table: "reservations" | "waitlist_entries"): string =>
+  `SELECT r.* FROM unnest($1::text[]) AS asked(id) CROSS JOIN LATERAL (
+    SELECT id, event_id AS "eventId", user_id AS "userId" FROM ${table} WHERE ${byKey("id", "asked.id")}
+  ) r`;
+
 /** What is written in letters that mean nothing to PostgreSQL's arrays: ids, and words of the domain's own. */
 type Id =
   | CommandId

@@ -12,6 +12,7 @@ import type {
 import { ms } from "./epoch.ts";
 import type { Queryable } from "./queryable.ts";
 import { RESERVATION_COLUMNS } from "./reservations.ts";
+import { originsOf } from "./statement.ts";
 
 /** Entries of a slot, by number, whose waiting ones are counted together in `waitlist_stretches`. */
 export const STRETCH_ENTRIES = 512;
@@ -75,7 +76,7 @@ export async function findEntryOrigins(
 ): Promise<Map<WaitlistEntryId, EntryOrigin>> {
   const { rows } = await db.query<EntryOrigin & { id: WaitlistEntryId }>({
     name: "find-waitlist-origins",
-    text: `SELECT id, event_id AS "eventId", user_id AS "userId" FROM waitlist_entries WHERE id = ANY ($1::text[])`,
+    text: originsOf("waitlist_entries"),
     values: [ids],
   });
   return new Map(rows.map(({ id, eventId, userId }) => [id, { eventId, userId }]));

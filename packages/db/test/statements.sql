@@ -29,7 +29,7 @@ UPDATE events SET winding_down = false WHERE id = $1;
 
 -- find-owners
 SELECT r.user_id FROM unnest($1::text[]) AS asked(id)
-  CROSS JOIN LATERAL (SELECT user_id FROM reservations WHERE id = asked.id OFFSET 0) r;
+  CROSS JOIN LATERAL (SELECT user_id FROM reservations WHERE id BETWEEN asked.id AND asked.id ORDER BY id LIMIT 1) r;
 
 -- find-parked
 SELECT e.id, e.event_id, e.slot_id FROM unnest($1::text[]) AS asked(id)
@@ -112,9 +112,12 @@ SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, round(date_
   FROM unnest($2::text[]) AS asked(id)
   CROSS JOIN LATERAL (
     SELECT * FROM reservations WHERE user_id = asked.id AND status IN ('held', 'purchased')
-    UNION ALL
-    SELECT * FROM reservations WHERE user_id = asked.id AND status = 'expired' AND origin = 'public'
-      AND ended_at > now() - interval '900000 milliseconds'
+    UNION ALL (
+      SELECT * FROM reservations
+      WHERE (user_id, ended_at) >= (asked.id, now() - interval '900000 milliseconds')
+        AND (user_id, ended_at) <= (asked.id, 'infinity') AND status = 'expired' AND origin = 'public'
+      ORDER BY user_id, ended_at
+    )
     OFFSET 0
   ) r
   WHERE r.event_id = $1 OR r.status <> 'purchased' OR upper(r.during) > now()
@@ -128,7 +131,7 @@ SELECT name, description, venue, version, round(date_part('epoch', created_at) *
 SELECT e.id, e.event_id, e.slot_id, e.user_id, e.quantity, e.status, e.seq,
   round(date_part('epoch', e.created_at) * 1000) AS created_at, round(date_part('epoch', e.offered_at) * 1000) AS offered_at, round(date_part('epoch', e.ended_at) * 1000) AS ended_at, e.end_reason,
   round(date_part('epoch', e.recheck_at) * 1000) AS recheck_at, e.last_passed_over FROM unnest($2::text[]) AS asked(id)
-  CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE id = asked.id OFFSET 0) e WHERE e.event_id = $1;
+  CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE id BETWEEN asked.id AND asked.id ORDER BY id LIMIT 1) e WHERE e.event_id = $1;
 
 -- load-event
 SELECT round(date_part('epoch', clock_timestamp()) * 1000) AS now,
@@ -182,7 +185,7 @@ SELECT e.id, e.event_id, e.slot_id, e.user_id, e.quantity, e.status, e.seq,
       AND seq > asked.after ORDER BY seq LIMIT $3)
     UNION ALL
     (SELECT w.* FROM unnest($4::text[]) AS parked(id)
-      CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE id = parked.id OFFSET 0) w
+      CROSS JOIN LATERAL (SELECT * FROM waitlist_entries WHERE id BETWEEN parked.id AND parked.id ORDER BY id LIMIT 1) w
       WHERE w.slot_id = asked.slot_id AND w.status = 'waiting' AND w.recheck_at IS NOT NULL)
   ) e;
 
@@ -205,7 +208,7 @@ SELECT r.id, r.event_id, r.slot_id, r.user_id, r.quantity, r.status, r.origin,
     WHERE a.reservation_id = r.id AND a.type = 'purchase' AND a.submitted_at < r.expires_at OFFSET 0
   ) AS awaiting_purchase
   FROM unnest($2::text[]) AS asked(id)
-  CROSS JOIN LATERAL (SELECT * FROM reservations WHERE id = asked.id OFFSET 0) r WHERE r.event_id = $1;
+  CROSS JOIN LATERAL (SELECT * FROM reservations WHERE id BETWEEN asked.id AND asked.id ORDER BY id LIMIT 1) r WHERE r.event_id = $1;
 
 -- load-slots
 SELECT id, name, round(date_part('epoch', starts_at) * 1000) AS starts_at, round(date_part('epoch', ends_at) * 1000) AS ends_at, capacity, held,
@@ -299,9 +302,9 @@ WITH written AS (
     FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::text[], $7::float8[], $8::text[])
       AS u(id, before, status, offered_at, ended_at, end_reason, recheck_at, last_passed_over)
       CROSS JOIN LATERAL (
-        SELECT ctid FROM waitlist_entries WHERE event_id = $9 AND id = u.id AND status = u.before OFFSET 0
+        SELECT ctid, event_id, status FROM waitlist_entries WHERE id BETWEEN u.id AND u.id ORDER BY id LIMIT 1
       ) AS place
-    WHERE e.ctid = place.ctid
+    WHERE e.ctid = place.ctid AND place.event_id = $9 AND place.status = u.before
     RETURNING new.slot_id, new.seq, (new.status = 'waiting')::int - (old.status = 'waiting')::int AS waiting, (new.recheck_at IS NOT NULL)::int - (old.recheck_at IS NOT NULL)::int AS parked
   ), counted AS (
     UPDATE slots s SET waiting = s.waiting + d.waiting, parked = s.parked + d.parked, inventory = s.inventory + 1
@@ -346,7 +349,7 @@ WITH written AS (
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::text[])
       AS u(id, before, status, payment_reference, expires_at, purchased_at, ended_at, end_reason)
       CROSS JOIN LATERAL (
-        SELECT ctid, event_id, status FROM reservations WHERE id = u.id OFFSET 0
+        SELECT ctid, event_id, status FROM reservations WHERE id BETWEEN u.id AND u.id ORDER BY id LIMIT 1
       ) AS place
     WHERE r.ctid = place.ctid AND place.event_id = $9 AND place.status = u.before
     RETURNING new.slot_id,

@@ -57,7 +57,13 @@ export async function startGateway(
   const prefix = config.REDIS_PREFIX;
   const limited = config.RATE_LIMITS === "on";
 
-  const pool = openPool({ url: config.DATABASE_URL, name: "holdfast-gateway", max: POOL_MAX, onError });
+  const pool = openPool({
+    url: config.DATABASE_URL,
+    name: "holdfast-gateway",
+    max: POOL_MAX,
+    onError,
+    byIndex: true,
+  });
   const redis = openRedis({ url: config.REDIS_URL, name: "holdfast-gateway", onError });
   const listener = openPatientRedis({ url: config.REDIS_URL, name: "holdfast-gateway-replies", onError });
   const watcher = openPatientRedis({ url: config.REDIS_URL, name: "holdfast-gateway-progress", onError });

@@ -10,6 +10,7 @@ import type { Loop } from "../load-generator/answers.ts";
 import type { ReserveAmong } from "../load-generator/scripts/reserve-among.ts";
 import type { Findings, Row, RowRun } from "../row.ts";
 import type { Template } from "../stores.ts";
+import { VARIANTS } from "../variants.ts";
 import { createEvents } from "./copied-events.ts";
 import { type Footprint, type Footprints, measureFootprints } from "./footprints.ts";
 
@@ -55,6 +56,8 @@ const SMOKE: Sizes = {
 
 /** Milliseconds. */
 const P99_MAX = 100;
+/** Connections of the opponent: the most that it is tried with for a hot event. */
+const ONE_CALL_POOL = 16;
 const HELD = "201";
 
 interface World {
@@ -69,7 +72,7 @@ export const calmEvents: Row = {
   title: "A thousand calm events",
   about:
     `${FULL.perSecond} reserves a second in an open loop, over ${FULL.events} events in turn. Then a closed loop of ` +
-    `${FULL.clients} clients over the same events: the rate at which they saturate. Then what an idle event costs: in ` +
+    `${FULL.clients} clients over the same events: the rate at which they saturate, and that of B1. Then what an idle event costs: in ` +
     "one life of the processes 10, 1,000 and 10,000 events are asked for once, and after each step connections, " +
     "timers and memory are counted.",
   minutes: 4,
@@ -77,12 +80,12 @@ export const calmEvents: Row = {
     const sizes = run.smoke ? SMOKE : FULL;
     return withBench(run, async (bench) => {
       let loads: Promise<Loads> | undefined;
-      const block = (key: string, loop: Loop): Promise<Block> => {
+      const block = (key: string, loop: Loop, variant: Compared = "holdfast"): Promise<Block> => {
         run.signal.throwIfAborted();
         return run.block(key, async () => {
           const opened = await bench();
           loads ??= loadsOf(opened, sizes);
-          return pressed(opened, sizes, await loads, loop);
+          return pressed(opened, sizes, await loads, { loop, variant });
         });
       };
       const offered: Block[] = [];
@@ -96,9 +99,11 @@ export const calmEvents: Row = {
       }
       const saturated = await block("saturated", { kind: "closed", clients: sizes.clients });
       run.say(`saturated at ${Math.round(saturated.perSecond)}/s`);
+      const oneCall = await block("saturated-b1", { kind: "closed", clients: sizes.clients }, "b1");
+      run.say(`${VARIANTS.b1.title}: saturated at ${Math.round(oneCall.perSecond)}/s`);
       run.signal.throwIfAborted();
       const footprints = await run.block("idle", async () => measureFootprints(await bench(), sizes.idle));
-      return findingsOf({ offered, saturated, footprints }, run);
+      return findingsOf({ offered, saturated, oneCall, footprints }, run);
     });
   },
 };
@@ -111,15 +116,18 @@ async function loadsOf({ stores, jwtSecret: secret }: Bench, { events, users }: 
   return { template, args: { secret, kind: "calm", ...template.world } };
 }
 
+/** Beside which it is set: what the database alone makes of as many events. */
+type Compared = "holdfast" | "b1";
+
 const pressed = (
   bench: Bench,
   { warmUpSeconds, seconds }: Sizes,
   { template, args }: Loads,
-  loop: Loop,
+  { loop, variant }: { readonly loop: Loop; readonly variant: Compared },
 ): Promise<Block> =>
   runBlock(bench, {
-    variant: "holdfast",
-    pool: null,
+    variant,
+    pool: variant === "b1" ? ONE_CALL_POOL : null,
     template,
     script: { module: RESERVE_AMONG, args },
     loop,
@@ -145,10 +153,11 @@ const withoutOutcome = ({ answers }: Block): number => {
 interface Measured {
   readonly offered: readonly Block[];
   readonly saturated: Block;
+  readonly oneCall: Block;
   readonly footprints: Footprints;
 }
 
-function findingsOf({ offered, saturated, footprints }: Measured, { smoke }: RowRun): Findings {
+function findingsOf({ offered, saturated, oneCall, footprints }: Measured, { smoke }: RowRun): Findings {
   const of = (figure: (block: Block) => number): number => median(offered.map(figure));
   const { idle } = footprints;
   const [first, last] = [idle[0], idle.at(-1)];
@@ -211,14 +220,16 @@ function findingsOf({ offered, saturated, footprints }: Measured, { smoke }: Row
             of((block) => block.cpuMicrosServing),
             of((block) => block.commitsPerCommand),
           ],
-          [
-            "saturated",
-            saturated.perSecond,
-            saturated.answers.kinds["calm"]?.window.p50Ms ?? 0,
-            p99Of(saturated),
-            saturated.cpuMicrosServing,
-            saturated.commitsPerCommand,
-          ],
+          ...[["saturated", saturated] as const, [`${VARIANTS.b1.title}, saturated`, oneCall] as const].map(
+            ([load, block]) => [
+              load,
+              block.perSecond,
+              block.answers.kinds["calm"]?.window.p50Ms ?? 0,
+              p99Of(block),
+              block.cpuMicrosServing,
+              block.commitsPerCommand,
+            ],
+          ),
         ],
       },
       {
@@ -230,6 +241,10 @@ function findingsOf({ offered, saturated, footprints }: Measured, { smoke }: Row
             ...Object.keys(saturated.cpuMicros).map((name) => of(({ cpuMicros }) => cpuMicros[name] ?? 0)),
           ],
           ["saturated", ...Object.values(saturated.cpuMicros)],
+          [
+            `${VARIANTS.b1.title}, saturated`,
+            ...Object.keys(saturated.cpuMicros).map((name) => oneCall.cpuMicros[name] ?? 0),
+          ],
         ],
       },
       {
@@ -281,7 +296,7 @@ function findingsOf({ offered, saturated, footprints }: Measured, { smoke }: Row
         "nothing is outstanding. Of an active one the gateway and Redis keep what waits; a worker keeps what its drains " +
         "have in hand, however many events are active.",
     ],
-    faults: [...[...offered, saturated].flatMap(({ faults }) => faults), ...footprints.faults],
+    faults: [...[...offered, saturated, oneCall].flatMap(({ faults }) => faults), ...footprints.faults],
   };
 }
 

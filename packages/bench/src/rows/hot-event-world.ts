@@ -104,6 +104,12 @@ export async function reserveFaults(
   return faults;
 }
 
+/** Who only answers leaves nothing behind. */
+export async function writtenFaults(pool: pg.Pool): Promise<string[]> {
+  const found = (await heldIn(pool)) + (await outcomesIn(pool)).length;
+  return found === 0 ? [] : ["something was written"];
+}
+
 async function heldIn(pool: pg.Pool): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(
     "SELECT count(*)::int AS count FROM reservations WHERE status = 'held'",

@@ -14,7 +14,7 @@ import {
   type Repeated,
   ratioOf,
 } from "./block-table.ts";
-import { type HotEvent, hotEvent, reserveFaults, usersOf } from "./hot-event-world.ts";
+import { type HotEvent, hotEvent, reserveFaults, usersOf, writtenFaults } from "./hot-event-world.ts";
 
 interface Sizes {
   readonly rounds: number;
@@ -122,7 +122,7 @@ function blockWish(wish: Wish, sizes: Sizes, { template, script }: HotEvent): Bl
     loop: { kind: "closed", clients },
     warmUpSeconds: baseline === null ? sizes.warmUpSeconds : sizes.baselineWarmUpSeconds,
     seconds,
-    ...(writes ? { check: reserveFaults } : {}),
+    check: writes ? reserveFaults : writtenFaults,
   };
 }
 

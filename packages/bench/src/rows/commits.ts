@@ -1,9 +1,8 @@
 // How many commits a command costs when one event gets more of them a second than a database commits one by one.
 import { withBench } from "../bench.ts";
-import { runBlock } from "../block.ts";
 import type { Row } from "../row.ts";
 import { blockLine, blockTable, faultsOf, medianOf, noiseNotes, type Repeated } from "./block-table.ts";
-import { hotEvent, reserveFaults, usersOf } from "./hot-event-world.ts";
+import { pressHotEvent } from "./hot-event-world.ts";
 
 const FULL = { rounds: 3, perSecond: 5_000, connections: 1_000, warmUpSeconds: 8, seconds: 5 };
 const SMOKE = { rounds: 1, perSecond: 500, connections: 100, warmUpSeconds: 0.2, seconds: 0.5 };
@@ -21,18 +20,13 @@ export const commits: Row = {
     const blocks = await withBench(run, async (open) => {
       const those = [];
       for (let round = 1; round <= (run.rounds ?? rounds); round += 1) {
-        const block = await run.block(`round ${round}`, async () => {
-          const bench = await open();
-          return runBlock(bench, {
-            variant: "holdfast",
-            pool: null,
-            ...(await hotEvent(bench, { users: usersOf(run) })),
+        const block = await run.block(`round ${round}`, async () =>
+          pressHotEvent(run, await open(), {
             loop: { kind: "open", perSecond, connections },
             warmUpSeconds,
             seconds,
-            check: reserveFaults,
-          });
-        });
+          }),
+        );
         run.say(`round ${round}: ${blockLine(block)}`);
         those.push(block);
       }

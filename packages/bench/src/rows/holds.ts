@@ -93,14 +93,11 @@ export const holds: Row = {
   async measure(run) {
     const sizes = run.smoke ? SMOKE : FULL;
     return withBench(run, async (bench) => {
-      const loads = new Map<number, Promise<Load>>();
-      const loadOf = async (count: number): Promise<Load> => {
-        const load = loads.get(count) ?? makeLoad(await bench(), count, sizes);
-        loads.set(count, load);
-        return load;
-      };
-      const pairs = await inPairs(run, run.rounds ?? sizes.rounds, async (size) =>
-        pressed(await bench(), await loadOf(sizes.holds[size]), sizes),
+      const pairs = await inPairs(
+        run,
+        run.rounds ?? sizes.rounds,
+        async (size) => makeLoad(await bench(), sizes.holds[size], sizes),
+        async (load) => pressed(await bench(), load, sizes),
       );
       run.signal.throwIfAborted();
       const wave = await run.block("wave", async () => breakWave(await bench(), sizes));

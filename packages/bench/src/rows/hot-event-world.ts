@@ -4,9 +4,10 @@ import type { EventId, UserId } from "@holdfast/domain";
 import { SLOT_CAPACITY_MAX } from "@holdfast/domain";
 import { createEvent, createUsers } from "@holdfast/testkit/fixtures";
 import type pg from "pg";
-import type { Bench, BlockWish } from "../block.ts";
+import { type Bench, type Block, type BlockWish, runBlock } from "../block.ts";
 import type { Answers } from "../load-generator/answers.ts";
 import type { ReserveAmong } from "../load-generator/scripts/reserve-among.ts";
+import type { RowRun } from "../row.ts";
 import type { Template } from "../stores.ts";
 
 export const RESERVE = "reserve";
@@ -58,6 +59,23 @@ async function makeHotEvent(
   const oversold = capacity < users;
   const args: ReserveAmong = { secret, kind: RESERVE, eventIds: [eventId], userIds, oversold };
   return { template, script: { module: RESERVE_AMONG, args } };
+}
+
+/** Holdfast selling that event, with its default settings. */
+export async function pressHotEvent(
+  run: Pick<RowRun, "smoke">,
+  bench: Bench,
+  { loop, warmUpSeconds, seconds }: Pick<BlockWish, "loop" | "warmUpSeconds" | "seconds">,
+): Promise<Block> {
+  return runBlock(bench, {
+    variant: "holdfast",
+    pool: null,
+    ...(await hotEvent(bench, { users: usersOf(run) })),
+    loop,
+    warmUpSeconds,
+    seconds,
+    check: reserveFaults,
+  });
 }
 
 /** Outcomes of the block, told apart by what they are. */

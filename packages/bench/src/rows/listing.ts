@@ -81,13 +81,12 @@ export const listing: Row = {
   async measure(run) {
     const sizes = run.smoke ? SMOKE : FULL;
     return withBench(run, async (bench) => {
-      const loads = new Map<Size, Promise<Load>>();
-      const pairs = await inPairs(run, run.rounds ?? sizes.rounds, async (size) => {
-        const opened = await bench();
-        const load = loads.get(size) ?? makeLoad(opened, sizes.events[size]);
-        loads.set(size, load);
-        return pressed(opened, await load, sizes);
-      });
+      const pairs = await inPairs(
+        run,
+        run.rounds ?? sizes.rounds,
+        async (size) => makeLoad(await bench(), sizes.events[size]),
+        async (load) => pressed(await bench(), load, sizes),
+      );
       return findingsOf(pairs, sizes);
     });
   },

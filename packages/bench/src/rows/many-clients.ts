@@ -1,9 +1,9 @@
 // Does throughput stand when there are fifty times as many clients? Closed loop, one hot event.
 import { withBench } from "../bench.ts";
-import { type Block, runBlock } from "../block.ts";
+import type { Block } from "../block.ts";
 import type { Findings, Row } from "../row.ts";
 import { blockLine, blockTable, faultsOf, noiseNotes, type Repeated, ratioOf } from "./block-table.ts";
-import { hotEvent, reserveFaults, usersOf } from "./hot-event-world.ts";
+import { pressHotEvent } from "./hot-event-world.ts";
 
 interface Sizes {
   readonly rounds: number;
@@ -32,18 +32,13 @@ export const manyClients: Row = {
         const order = round % 2 === 1 ? [few, many] : [many, few];
         for (const blocks of order) {
           const clients = blocks === few ? sizes.few : sizes.many;
-          const block = await run.block(`round ${round} ${clients}`, async () => {
-            const bench = await open();
-            return runBlock(bench, {
-              variant: "holdfast",
-              pool: null,
-              ...(await hotEvent(bench, { users: usersOf(run) })),
+          const block = await run.block(`round ${round} ${clients}`, async () =>
+            pressHotEvent(run, await open(), {
               loop: { kind: "closed", clients },
               warmUpSeconds: sizes.warmUpSeconds,
               seconds: sizes.seconds,
-              check: reserveFaults,
-            });
-          });
+            }),
+          );
           run.say(`round ${round}, ${clients} clients: ${blockLine(block)}`);
           blocks.push(block);
         }

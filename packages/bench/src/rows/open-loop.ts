@@ -1,7 +1,7 @@
 // How long a reserve takes when requests come as they come, whatever is answered: an open loop over more and more
 // connections.
 import { withBench } from "../bench.ts";
-import { type Block, runBlock } from "../block.ts";
+import type { Block } from "../block.ts";
 import type { Latencies } from "../load-generator/answers.ts";
 import type { Findings, Goal, Row } from "../row.ts";
 import {
@@ -13,7 +13,7 @@ import {
   noiseNotes,
   type Repeated,
 } from "./block-table.ts";
-import { hotEvent, reserveFaults, usersOf } from "./hot-event-world.ts";
+import { pressHotEvent } from "./hot-event-world.ts";
 
 interface Sizes {
   readonly rounds: number;
@@ -55,18 +55,13 @@ export const openLoop: Row = {
       const blocks = new Map<number, Block[]>(sizes.connections.map((connections) => [connections, []]));
       for (let round = 1; round <= (run.rounds ?? sizes.rounds); round += 1) {
         for (const [connections, those] of blocks) {
-          const block = await run.block(`round ${round} ${connections}`, async () => {
-            const bench = await open();
-            return runBlock(bench, {
-              variant: "holdfast",
-              pool: null,
-              ...(await hotEvent(bench, { users: usersOf(run) })),
+          const block = await run.block(`round ${round} ${connections}`, async () =>
+            pressHotEvent(run, await open(), {
               loop: { kind: "open", perSecond, connections },
               warmUpSeconds,
               seconds,
-              check: reserveFaults,
-            });
-          });
+            }),
+          );
           run.say(`round ${round}, ${connections} connections: ${blockLine(block)}`);
           those.push(block);
         }

@@ -8,12 +8,19 @@ export type Size = (typeof SIZES)[number];
 
 export type Pair<Seen> = Readonly<Record<Size, Block<Seen>>>;
 
-/** Who comes first changes from round to round. */
-export async function inPairs<Seen>(
+/** Who comes first changes from round to round. What a size is pressed with is made once, for its first block. */
+export async function inPairs<Load, Seen>(
   run: RowRun,
   rounds: number,
-  measure: (size: Size) => Promise<Block<Seen>>,
+  make: (size: Size) => Promise<Load>,
+  press: (load: Load) => Promise<Block<Seen>>,
 ): Promise<Pair<Seen>[]> {
+  const loads = new Map<Size, Load>();
+  const measure = async (size: Size): Promise<Block<Seen>> => {
+    const load = loads.get(size) ?? (await make(size));
+    loads.set(size, load);
+    return press(load);
+  };
   const pairs: Pair<Seen>[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     const block = (size: Size): Promise<Block<Seen>> => {

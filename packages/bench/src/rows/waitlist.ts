@@ -68,13 +68,12 @@ export const waitlist: Row = {
   async measure(run) {
     const sizes = run.smoke ? SMOKE : FULL;
     return withBench(run, async (bench) => {
-      const loads = new Map<Size, Promise<Load>>();
-      const pairs = await inPairs(run, run.rounds ?? sizes.rounds, async (size) => {
-        const opened = await bench();
-        const load = loads.get(size) ?? makeLoad(opened, sizes.entries[size], sizes);
-        loads.set(size, load);
-        return pressed(opened, await load, sizes);
-      });
+      const pairs = await inPairs(
+        run,
+        run.rounds ?? sizes.rounds,
+        async (size) => makeLoad(await bench(), sizes.entries[size], sizes),
+        async (load) => pressed(await bench(), load, sizes),
+      );
       return findingsOf(pairs, sizes);
     });
   },

@@ -79,8 +79,10 @@ import {
 export { GATHERED_USERS_MAX } from "./inventory-waitlist.ts";
 export type { MessageToWrite, Subscriber } from "./inventory-webhooks.ts";
 
-/** Due holds that one batch settles. More of them are settled in pieces, a transaction each. */
-export const SETTLE_MAX = 128;
+/** Due holds that a batch of few commands settles. More of them are settled in pieces, a transaction each. */
+export const SETTLE_MAX = 384;
+/** Due holds for which there is room beside the most commands. */
+export const SETTLE_ROOM = 128;
 /** Users that one batch may lock: all drains together must fit Postgres's lock table. */
 export const USER_LOCKS_MAX = 512;
 
@@ -408,6 +410,8 @@ export async function loadBatch(
     gathered = await gather(tx, eventId, known);
   }
   const users = unique([...senders, ...gathered.users]);
+  // One hold more than is settled is looked at.
+  const settleMax = Math.min(SETTLE_MAX, USER_LOCKS_MAX - users.length - 1);
   const claimants = unique([
     ...reserves.map(({ userId }) => userId),
     ...joins.map(({ userId }) => userId),
@@ -434,7 +438,7 @@ export async function loadBatch(
   ] = await Promise.all([
     laneTaken, // itself, not what waits for it: what follows a failure fails, too, and the first one tells why
     tx.query<ReservationRow | { id: null }>(
-      LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, arrayOf(users), SETTLE_MAX + 1),
+      LOCK_USERS_AND_LOAD_DUE(eventId, judgedAt, arrayOf(users), settleMax + 1),
     ),
     tx.query<{ id: UserId }>(FIND_STRANGERS(arrayOf(senders))),
     tx.query<EventRow>(LOAD_EVENT(eventId)),
@@ -468,7 +472,7 @@ export async function loadBatch(
   const laneRow = lanes.rows[0];
   if (laneRow === undefined) throw new Fenced(`${eventId} has a later fence`);
   const dueHolds = due.rows.flatMap((row) => (row.id === null ? [] : [reservationOf(row)]));
-  const last = dueHolds.length > SETTLE_MAX ? dueHolds.at(-1)?.expiresAt : undefined;
+  const last = dueHolds.length > settleMax ? dueHolds.at(-1)?.expiresAt : undefined;
   const slotMap = new Map(slots.rows.map((row) => [row.id, slotOf(row)]));
   const { leftovers, lines } = gathered;
   const state: EventState = {

@@ -7,25 +7,31 @@ import { ACTIVATIONS, eventKeys } from "./names.ts";
 import { gatherSignals } from "./signals.ts";
 import { leaseOptions, openStaticQueue, signalOptions } from "./static-queues.ts";
 
-/** Commands in an event's queue from which on it is deep: its turn comes after those of all events that are not. */
+/** Commands in an event's queue from which on it is busy. */
 export const DEEP_COMMANDS = 64;
-/** Milliseconds that a deep event waits for its turn before the others give way. */
-export const DEEP_WAIT_MS = 1_000;
+/** Commands that a process has sent to an event of late from which on it is busy, though its queue may be empty. */
+export const BUSY_COMMANDS = 8;
+/** Milliseconds that a busy event waits for its turn before the others give way. */
+export const BUSY_WAIT_MS = 1_000;
+
+/** The turn of a busy event comes after those of all calm ones. */
+export type Turn = "calm" | "busy";
+
+/** `depth`: commands that wait, about. `recent`: those that were sent in the last seconds. */
+export const turnOf = ({ depth, recent }: { depth: number; recent: number }): Turn =>
+  depth >= DEEP_COMMANDS || recent >= BUSY_COMMANDS ? "busy" : "calm";
 
 /** BullMQ takes jobs with a priority after all that have none, in the order in which they came. */
 const AFTER_OTHERS = 1;
 
 export interface Activations {
-  /**
-   * Asks for a drain of the event, after its jobs were added. Many calls at once become few. `depth` is about how many
-   * commands wait: without it the event counts as a calm one.
-   */
-  signal(eventId: EventId, depth?: number): Promise<void>;
+  /** Asks for a drain of the event, after its jobs were added. Many calls at once become few. */
+  signal(eventId: EventId, turn?: Turn): Promise<void>;
   /** Of these events, those for which no activation waits, runs or is delayed. */
   missing(eventIds: readonly EventId[]): Promise<EventId[]>;
   /** How many events wait for a worker. */
   waiting(): Promise<number>;
-  /** Lets the deep event that has waited longest go first, when calm ones have kept it waiting for too long. */
+  /** Lets the busy event that has waited longest go first, when calm ones have kept it waiting for too long. */
   hurry(): Promise<void>;
   close(): Promise<void>;
 }
@@ -34,11 +40,11 @@ export function openActivations(redis: Redis, prefix: string): Activations {
   const queue = openStaticQueue<{ eventId: EventId }>(redis, prefix, ACTIVATIONS);
   const key = (type: string) => queue.toKey(type);
 
-  const signal = gatherSignals((eventId: EventId, depth?: number) =>
+  const signal = gatherSignals((eventId: EventId, turn: Turn = "calm") =>
     queue.add(
       "drain",
       { eventId },
-      { ...signalOptions(eventId), ...((depth ?? 0) < DEEP_COMMANDS ? {} : { priority: AFTER_OTHERS }) },
+      { ...signalOptions(eventId), ...(turn === "calm" ? {} : { priority: AFTER_OTHERS }) },
     ),
   );
 
@@ -50,13 +56,13 @@ export function openActivations(redis: Redis, prefix: string): Activations {
       return eventIds.filter((_, i) => exists[i] === 0);
     },
     async waiting() {
-      const [calm, deep] = await Promise.all([redis.llen(key("wait")), redis.zcard(key("prioritized"))]);
-      return calm + deep;
+      const [calm, others] = await Promise.all([redis.llen(key("wait")), redis.zcard(key("prioritized"))]);
+      return calm + others;
     },
     async hurry() {
       if ((await redis.llen(key("wait"))) === 0) return;
       const [eldest] = await queue.getJobs(["prioritized"], 0, 0, true);
-      if (eldest === undefined || Date.now() - eldest.timestamp < DEEP_WAIT_MS) return;
+      if (eldest === undefined || Date.now() - eldest.timestamp < BUSY_WAIT_MS) return;
       await eldest.changePriority({ lifo: true }).catch(() => undefined); // taken meanwhile
     },
     close: () => queue.close(),
@@ -68,8 +74,8 @@ export interface DrainSlots {
   readonly prefix: string;
   /** Events that this process drains side by side. */
   readonly concurrency: number;
-  /** `deep`: it takes its turn as a deep event, after others. */
-  readonly drain: (eventId: EventId, deep: boolean) => Promise<void>;
+  /** `busy`: it takes its turn as a busy event, after others. Who was hurried does not. */
+  readonly drain: (eventId: EventId, busy: boolean) => Promise<void>;
   readonly onError: (error: Error) => void;
 }
 

@@ -2,8 +2,9 @@
 // ride together in the next job: one job a command when it is calm, many in a rush, and no timer.
 import { type Command, type EventId, QUEUE_DEPTH_MAX, servesRunningHold } from "@holdfast/domain";
 import type { Redis } from "ioredis";
-import { type Activations, depthOf } from "./activations.ts";
+import { type Activations, depthOf, turnOf } from "./activations.ts";
 import { nameBusy } from "./busy-events.ts";
+import { createCrowds } from "./crowds.ts";
 import { type EventKeys, eventKeys } from "./names.ts";
 import { ADD } from "./scripts.ts";
 import { JOB_COMMANDS_MAX, jobName, writeJob } from "./wire.ts";
@@ -73,6 +74,7 @@ export function openProducer(options: ProducerOptions): Producer {
   const { redis, prefix, replyTo, newJobId, activations, monotonicMs, onError, onJob } = options;
   const scripted = withAdd(redis);
   const lanes = new Map<EventId, Lane>();
+  const crowds = createCrowds(monotonicMs);
 
   function laneOf(eventId: EventId): Lane {
     let lane = lanes.get(eventId);
@@ -118,6 +120,7 @@ export function openProducer(options: ProducerOptions): Producer {
     lane.sending = true;
     while (lane.pending.length > 0) {
       const riding = lane.pending.splice(0, JOB_COMMANDS_MAX);
+      const recent = crowds.note(eventId, riding.length);
       const adding = add(
         lane.keys,
         riding.map(({ command }) => command),
@@ -141,7 +144,7 @@ export function openProducer(options: ProducerOptions): Producer {
       });
       if (owned) continue; // that drain finds it
       if (!named) nameBusy(redis, prefix, eventId).catch(onError);
-      activations.signal(eventId, lane.depth).catch(onError); // the sweep finds an event that was not activated
+      activations.signal(eventId, turnOf({ depth: lane.depth, recent })).catch(onError); // the sweep finds an event that was not activated
     }
     lane.sending = false;
     if (lane.depth < QUEUE_DEPTH_MAX / 2) lanes.delete(eventId);

@@ -5,12 +5,14 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { expireDue, openFaultProxy, until } from "../../testkit/src/index.ts";
 import {
   type Activations,
+  BUSY_COMMANDS,
   busyEventsKey,
   JOB_COMMANDS_MAX,
   openProducer,
   openRedis,
   type Producer,
   readJob,
+  type Turn,
   untilReady,
 } from "../src/index.ts";
 import { aReserve, type Connected, connect, NOTHING_SETTLED, reserves } from "./connected.ts";
@@ -256,11 +258,26 @@ test("an event that a drain owns is not asked for another, until it is let go", 
   expect(asked).toEqual([eventId]);
 });
 
-test("R4: with each signal goes how many commands wait, so that a deep event's turn comes after others'", async () => {
-  const depths: number[] = [];
-  const signal = async (_: Command["eventId"], depth = 0) => void depths.push(depth);
+test("R4: with each signal goes whose turn it is: that of an event in whose queue many wait comes after others'", async () => {
+  const turns: Turn[] = [];
+  const signal = async (_: Command["eventId"], turn: Turn = "calm") => void turns.push(turn);
   const { producer } = await producerAt(redis.url, { activations: { ...deaf, signal } });
   const eventId = redis.newEvent();
   await Promise.all(reserves(eventId, 100).map((command) => producer.enqueue(command)));
-  expect(depths).toEqual([1, 100]);
+  expect(turns).toEqual(["calm", "busy"]);
+});
+
+test("R4: an event to which many commands went of late is busy, though its queue is empty now and then", async () => {
+  const turns: Turn[] = [];
+  const signal = async (_: Command["eventId"], turn: Turn = "calm") => void turns.push(turn);
+  const clock = { ms: 0 };
+  const { producer } = await producerAt(redis.url, { activations: { ...deaf, signal }, clock });
+  const eventId = redis.newEvent();
+  for (const command of reserves(eventId, BUSY_COMMANDS)) {
+    await producer.enqueue(command);
+    clock.ms += 10;
+  }
+  expect(turns).toEqual([...Array<Turn>(BUSY_COMMANDS - 1).fill("calm"), "busy"]);
+  await enqueueAll(producer, reserves(redis.newEvent(), 1));
+  expect(turns.at(-1)).toBe("calm");
 });

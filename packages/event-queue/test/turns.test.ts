@@ -1,8 +1,16 @@
-// In which order events get their turns: calm ones before deep ones, and no deep one never.
+// In which order events get their turns: calm ones before busy ones, and no busy one never.
 import type { EventId } from "@holdfast/domain";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { until } from "../../testkit/src/index.ts";
-import { ACTIVATIONS, DEEP_COMMANDS, DEEP_WAIT_MS, openPatientRedis, startDrainSlots } from "../src/index.ts";
+import {
+  ACTIVATIONS,
+  BUSY_COMMANDS,
+  BUSY_WAIT_MS,
+  DEEP_COMMANDS,
+  openPatientRedis,
+  startDrainSlots,
+  turnOf,
+} from "../src/index.ts";
 import { type Connected, connect } from "./connected.ts";
 
 let redis: Connected;
@@ -12,22 +20,22 @@ beforeAll(async () => {
 });
 afterAll(() => redis.close());
 
-/** Those who took their last turns as deep events. */
-const asDeep = new Set<EventId>();
+/** Those who took their last turns as busy events. */
+const asBusy = new Set<EventId>();
 
 /** Takes `count` turns, one at a time, and gives back whose they were. `during` is called in the first one. */
 async function turns(count: number, during: () => Promise<void> = async () => undefined): Promise<EventId[]> {
   const connection = openPatientRedis({ url: redis.url, name: "test-slots", onError: () => undefined });
   onTestFinished(() => connection.disconnect());
   const taken: EventId[] = [];
-  asDeep.clear();
+  asBusy.clear();
   const slots = startDrainSlots({
     redis: connection,
     prefix: redis.prefix,
     concurrency: 1,
     onError: () => undefined,
-    drain: async (eventId, deep) => {
-      if (deep) asDeep.add(eventId);
+    drain: async (eventId, busy) => {
+      if (busy) asBusy.add(eventId);
       if (taken.push(eventId) === 1) await during();
     },
   });
@@ -45,51 +53,59 @@ async function waited(eventId: EventId, ms: number): Promise<void> {
   await redis.redis.hset(key(`${id}`), "timestamp", Date.now() - ms);
 }
 
-test("R4: deep events take their turns after calm ones that came later, and among themselves in order", async () => {
+test("R4: busy events take their turns after calm ones that came later, and among themselves in order", async () => {
   const [first, second, calm, calmToo] = [
     redis.newEvent(),
     redis.newEvent(),
     redis.newEvent(),
     redis.newEvent(),
   ];
-  await redis.crowd.activations.signal(first, DEEP_COMMANDS);
-  await redis.crowd.activations.signal(second, 10 * DEEP_COMMANDS);
-  await redis.crowd.activations.signal(calm, DEEP_COMMANDS - 1);
+  await redis.crowd.activations.signal(first, "busy");
+  await redis.crowd.activations.signal(second, "busy");
+  await redis.crowd.activations.signal(calm, "calm");
   await redis.crowd.activations.signal(calmToo);
   expect(await redis.crowd.activations.waiting()).toBe(4);
   expect(await redis.crowd.activations.missing([first, calm])).toEqual([]);
   expect(await turns(4)).toEqual([calm, calmToo, first, second]);
-  expect(asDeep).toEqual(new Set([first, second]));
+  expect(asBusy).toEqual(new Set([first, second]));
 });
 
-test("R4: an event that is signalled as deep during its turn gets its next one after the calm ones", async () => {
-  const [deep, calm] = [redis.newEvent(), redis.newEvent()];
-  await redis.crowd.activations.signal(deep);
+test.each([
+  [{ depth: DEEP_COMMANDS - 1, recent: BUSY_COMMANDS - 1 }, "calm"],
+  [{ depth: 1, recent: BUSY_COMMANDS }, "busy"],
+  [{ depth: DEEP_COMMANDS, recent: 0 }, "busy"],
+])("R4: %o makes an event %s", (seen, turn) => {
+  expect(turnOf(seen)).toBe(turn);
+});
+
+test("R4: an event that is signalled as busy during its turn gets its next one after the calm ones", async () => {
+  const [busy, calm] = [redis.newEvent(), redis.newEvent()];
+  await redis.crowd.activations.signal(busy);
   const taken = await turns(3, async () => {
-    await redis.crowd.activations.signal(deep, DEEP_COMMANDS);
+    await redis.crowd.activations.signal(busy, "busy");
     await redis.crowd.activations.signal(calm);
   });
-  expect(taken).toEqual([deep, calm, deep]);
+  expect(taken).toEqual([busy, calm, busy]);
 });
 
-test("R4: calm events do not keep a deep one waiting for ever: the one that waited too long goes first", async () => {
+test("R4: calm events do not keep a busy one waiting for ever: the one that waited too long goes first", async () => {
   const [young, old, calm] = [redis.newEvent(), redis.newEvent(), redis.newEvent()];
-  await redis.crowd.activations.signal(old, DEEP_COMMANDS);
-  await redis.crowd.activations.signal(young, DEEP_COMMANDS);
+  await redis.crowd.activations.signal(old, "busy");
+  await redis.crowd.activations.signal(young, "busy");
   await redis.crowd.activations.signal(calm);
   await redis.crowd.activations.hurry(); // nobody has waited for long
   expect(await redis.redis.llen(key("wait"))).toBe(1);
-  await waited(old, DEEP_WAIT_MS);
+  await waited(old, BUSY_WAIT_MS);
   await redis.crowd.activations.hurry();
   expect(await turns(3)).toEqual([old, calm, young]);
-  expect(asDeep).toEqual(new Set([young])); // who was hurried waits for no other deep one either
+  expect(asBusy).toEqual(new Set([young])); // who was hurried waits for no other busy one either
 });
 
-test("R4: without calm events nobody is hurried: deep ones take their turns anyway", async () => {
-  const deep = redis.newEvent();
-  await redis.crowd.activations.signal(deep, DEEP_COMMANDS);
-  await waited(deep, DEEP_WAIT_MS);
+test("R4: without calm events nobody is hurried: busy ones take their turns anyway", async () => {
+  const busy = redis.newEvent();
+  await redis.crowd.activations.signal(busy, "busy");
+  await waited(busy, BUSY_WAIT_MS);
   await redis.crowd.activations.hurry();
   expect(await redis.redis.llen(key("wait"))).toBe(0);
-  expect(await turns(1)).toEqual([deep]);
+  expect(await turns(1)).toEqual([busy]);
 });

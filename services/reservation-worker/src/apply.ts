@@ -8,7 +8,7 @@ import {
   type LaneClaim,
   loadBatch,
   NoSuchEvent,
-  SETTLE_MAX,
+  SETTLE_ROOM,
   USER_LOCKS_MAX,
   writeBatch,
 } from "@holdfast/db/inventory";
@@ -34,7 +34,7 @@ import { messagesFor, type Notified, notifiedBy } from "./messages.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 
 /** Commands of one transaction. More only make everybody wait longer. One due hold more than is settled is looked at. */
-export const BATCH_COMMANDS_MAX = Math.min(256, USER_LOCKS_MAX - (SETTLE_MAX + 1) - GATHERED_USERS_MAX);
+export const BATCH_COMMANDS_MAX = Math.min(256, USER_LOCKS_MAX - (SETTLE_ROOM + 1) - GATHERED_USERS_MAX);
 /** Slots of which one transaction looks at the waiters: they share `GATHERED_USERS_MAX`. */
 const BATCH_LINES_MAX = 4;
 /** Times that a batch is tried again in place before the event is let go. */

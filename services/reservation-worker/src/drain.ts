@@ -12,8 +12,15 @@ import type { Solitude } from "./solitude.ts";
 
 /** Milliseconds for which an event keeps its drain while nobody else waits for one. */
 export const SLICE_MS = 1_000;
-/** Milliseconds for which it keeps it when other events wait for their turn. */
-export const CROWDED_SLICE_MS = 50;
+/** Milliseconds for which it keeps it when other events wait for their turn, and only while its batches are large. */
+export const CROWDED_SLICE_MS = 25;
+/**
+ * Milliseconds between two claims while commands trickle in: they end together, and what each batch costs is paid less
+ * often. Whoever came alone shows no stream that is worth waiting for, and a large batch has gathered enough.
+ */
+export const GATHER_MS = 10;
+/** Commands from which on a batch is large: it has gathered enough. */
+export const LARGE_BATCH_COMMANDS = 64;
 /** Owners in a row that died with the same jobs in hand, from which on these are tried one command at a time. */
 export const SUSPICIOUS_DEATHS = 2;
 /** Tries of a suspected command, alone in its process, after which it ends `failed`. */
@@ -37,6 +44,7 @@ export interface DrainDeps {
   readonly crowded: () => boolean;
   readonly stopping: AbortSignal;
   readonly monotonicMs: () => number;
+  readonly pause: (ms: number) => Promise<void>;
   readonly metrics: Pick<WorkerMetrics, "dropped" | "tookOver">;
   readonly log: Logger;
 }
@@ -59,9 +67,6 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
   const token = deps.newToken();
   const queue = deps.openQueue(eventId, token);
   const hand = createHand();
-  const startedAt = monotonicMs();
-  const sliceIsOver = (): boolean =>
-    deps.stopping.aborted || monotonicMs() - startedAt > (deps.crowded() ? CROWDED_SLICE_MS : SLICE_MS);
 
   try {
     // Looked at before anything is claimed: who takes the event over from here on takes a later fence.
@@ -72,6 +77,11 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
     metrics.tookOver(suspected);
     if (suspected > 0) log.info({ eventId, jobs: suspected, deaths }, "took over what another owner left");
 
+    // From here on, however long that took: each turn claims once at least.
+    const startedAt = monotonicMs();
+    const sliceIsOver = (): boolean =>
+      deps.stopping.aborted || monotonicMs() - startedAt > (deps.crowded() ? CROWDED_SLICE_MS : SLICE_MS);
+    let claimedAt = startedAt;
     for (;;) {
       const careful = suspected > 0 && deaths >= SUSPICIOUS_DEATHS;
       const commands = hand.commands(careful ? 1 : BATCH_COMMANDS_MAX);
@@ -114,8 +124,14 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
       // What is left of the last job is too little for a batch of its own. But nothing new is taken beside suspects,
       // or to what a slow or contradicting store has just made a smaller batch of.
       const handFirst = (suspected > 0 || !wasWhole) && !hand.isEmpty();
-      const room = handFirst || sliceIsOver() ? 0 : Math.max(0, BATCH_COMMANDS_MAX - hand.size());
+      const turnIsOver = sliceIsOver() || (isSmall(commands.length) && deps.crowded());
+      const room = handFirst || turnIsOver ? 0 : Math.max(0, BATCH_COMMANDS_MAX - hand.size());
+      if (room > 0 && hand.isEmpty() && isSmall(commands.length) && commands.length > 1) {
+        const rest = GATHER_MS - (monotonicMs() - claimedAt);
+        if (rest >= 1) await deps.pause(rest);
+      }
       if (jobs.length > 0) failpoint("before-settle");
+      claimedAt = monotonicMs();
       if (jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim({ jobs, suspicionEnds }, room));
       if (hand.isEmpty()) break;
     }
@@ -130,6 +146,9 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
     return "fenced";
   }
 }
+
+/** No batch at all is not small: a turn begins with a claim. */
+const isSmall = (commands: number): boolean => commands > 0 && commands < LARGE_BATCH_COMMANDS;
 
 /** Not awaited either: who watches looks at the tables now and then. */
 function tellProgress(eventId: EventId, applied: readonly Applied[], { progress, log }: DrainDeps): void {

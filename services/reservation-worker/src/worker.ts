@@ -6,6 +6,7 @@ import { lookAtFence, USER_LOCKS_MAX } from "@holdfast/db/inventory";
 import type { EventId } from "@holdfast/domain";
 import {
   type Activations,
+  BUSY_COMMANDS,
   depthOf,
   openDeadlines,
   openDeliveries,
@@ -19,6 +20,7 @@ import {
   publishReplies,
   redisFaults,
   startDrainSlots,
+  turnOf,
   untilReady,
   withDrainScripts,
 } from "@holdfast/event-queue";
@@ -34,8 +36,8 @@ import { createTurnstile } from "./turnstile.ts";
 
 /** Milliseconds for which the answer to "do other events wait?" is believed. */
 const CROWD_BELIEVED_MS = 50;
-/** Deep events that one process drains side by side: more do not finish earlier, and everybody else waits for them. */
-const DEEP_DRAINS_MAX = 4;
+/** Busy events that one process drains side by side: more do not finish earlier, and everybody else waits for them. */
+const BUSY_DRAINS_MAX = 4;
 /** Connections for sweeps and readiness; batches have their own pool, one connection for each drain. */
 const SWEEP_CONNECTIONS = 4;
 
@@ -92,7 +94,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   const solitude = createSolitude();
   const running = new Map<EventId, { ended: Promise<void>; stop: AbortController }>();
   const crowd = watchCrowd(activations, onError);
-  const turnstile = createTurnstile(DEEP_DRAINS_MAX);
+  const turnstile = createTurnstile(BUSY_DRAINS_MAX);
 
   /** One drain for each event in a process: a second activation ends the first drain before it begins. */
   async function drainAlone(eventId: EventId): Promise<void> {
@@ -108,13 +110,16 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       fence: (id) => lookAtFence(batches, id),
       apply,
       solitude,
-      activate: async (id) => activations.signal(id, await depthOf(redis, prefix, id)),
+      // It has just had a turn.
+      activate: async (id) =>
+        activations.signal(id, turnOf({ depth: await depthOf(redis, prefix, id), recent: BUSY_COMMANDS })),
       publish: (gateway, replies) => publishReplies(redis, prefix, gateway, replies),
       progress: (id, ended) => publishProgress(redis, prefix, id, ended),
       followUp,
       crowded: () => crowd() || turnstile.waiting > 0,
       stopping: AbortSignal.any([stopping.signal, stop.signal]),
       monotonicMs: () => performance.now(),
+      pause: (ms) => sleep(ms),
       metrics,
       log,
     });
@@ -132,7 +137,7 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
     redis: patient,
     prefix,
     concurrency: drainSlots,
-    drain: (eventId, deep) => (deep ? turnstile.pass(() => drainAlone(eventId)) : drainAlone(eventId)),
+    drain: (eventId, busy) => (busy ? turnstile.pass(() => drainAlone(eventId)) : drainAlone(eventId)),
     onError,
   });
   slots.on("failed", (_job, error) => onLetGo(error));
@@ -183,7 +188,7 @@ async function checkStores({
 
 /**
  * Asks at most once in a while, in the background: drains want an answer at once. In a crowd it also sees to it that
- * deep events get their turns.
+ * busy events get their turns.
  */
 function watchCrowd(
   activations: Pick<Activations, "waiting" | "hurry">,

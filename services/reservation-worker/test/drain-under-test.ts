@@ -96,6 +96,7 @@ export async function openStores(): Promise<Stores> {
         crowded: () => false,
         stopping: new AbortController().signal,
         monotonicMs: () => performance.now(),
+        pause: async () => undefined,
         metrics: unread,
         log: silent,
         heard,

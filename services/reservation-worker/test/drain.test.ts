@@ -14,7 +14,14 @@ import { newId } from "@holdfast/runtime";
 import { cancelEvent, createEvent, createUsers, purchase, reserve, until, wordOf } from "@holdfast/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BATCH_COMMANDS_MAX, createApply, LetGo } from "../src/apply.ts";
-import { drain, SUSPECT_TRIES_MAX, SUSPICIOUS_DEATHS } from "../src/drain.ts";
+import {
+  CROWDED_SLICE_MS,
+  drain,
+  GATHER_MS,
+  LARGE_BATCH_COMMANDS,
+  SUSPECT_TRIES_MAX,
+  SUSPICIOUS_DEATHS,
+} from "../src/drain.ts";
 import type { Asked } from "../src/follow-ups.ts";
 import {
   expectOrderly,
@@ -116,6 +123,75 @@ test("a batch of which only a part could be applied is not filled up again: the 
   });
   await drain(eventId, deps);
   expect(sizes).toEqual([5, 2, 3]);
+  await expectOrderly(stores, eventId, commands);
+});
+
+test("commands that trickle in are gathered: a batch of some is followed by the next one after a pause", async () => {
+  const { eventId, commands } = await anEventWith(3);
+  const clock = { ms: 0 };
+  const sizes: number[] = [];
+  const paused: number[] = [];
+  const arrive = async (count: number) => {
+    const more = (await createUsers(stores.database.pool, count)).map((user) => reserve(eventId, user));
+    await sendEach(stores.crowd, more);
+    commands.push(...more);
+  };
+  const deps = stores.deps({
+    monotonicMs: () => clock.ms,
+    apply: async (id, claim, given) => {
+      sizes.push(given.length);
+      clock.ms += 4;
+      const outcome = await stores.apply(id, claim, given);
+      if (sizes.length === 1) await arrive(2);
+      return outcome;
+    },
+    pause: async (ms) => {
+      paused.push(ms);
+      clock.ms += ms;
+      if (paused.length === 1) await arrive(2); // meanwhile: they ride with those two
+    },
+  });
+  await drain(eventId, deps);
+  expect(sizes).toEqual([3, 4]);
+  expect(paused).toEqual([GATHER_MS - 4, GATHER_MS - 4]); // from one claim to the next
+  await expectOrderly(stores, eventId, commands);
+});
+
+test.each([
+  ["who came alone", 1, {}],
+  ["a batch that is large enough", LARGE_BATCH_COMMANDS, {}],
+  ["anybody while other events wait", 3, { crowded: () => true }],
+  ["a batch that took as long as a pause", 3, { monotonicMs: slowClock() }],
+])("nothing is gathered behind %s", async (_, count, given) => {
+  const { eventId, commands } = await anEventWith(count);
+  const paused: number[] = [];
+  await drain(
+    eventId,
+    stores.deps({ monotonicMs: () => 0, pause: async (ms) => void paused.push(ms), ...given }),
+  );
+  expect(paused).toEqual([]);
+  await expectOrderly(stores, eventId, commands);
+});
+
+/** Each look at it finds as much time gone as batches are apart. */
+function slowClock(): () => number {
+  let ms = 0;
+  return () => (ms += GATHER_MS);
+}
+
+test("a turn begins with what it claims: however long it took to get there, it does not end with nothing", async () => {
+  const { eventId, commands } = await anEventWith(2);
+  const clock = { ms: 0 };
+  const deps = stores.deps({
+    monotonicMs: () => clock.ms,
+    crowded: () => true,
+    fence: async (id) => {
+      clock.ms += 2 * CROWDED_SLICE_MS;
+      return lookAtFence(stores.batches, id);
+    },
+  });
+  await drain(eventId, deps);
+  expect(deps.asked).toEqual([]);
   await expectOrderly(stores, eventId, commands);
 });
 

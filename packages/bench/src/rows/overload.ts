@@ -32,10 +32,10 @@ const FULL: Sizes = {
   clients: [100, 1_000],
   connections: 1_000,
   warmUpSeconds: 8,
-  fillSeconds: 12,
+  fillSeconds: 20,
   seconds: 8,
   refuses: true,
-  users: 600_000,
+  users: 800_000,
 };
 const SMOKE: Sizes = {
   rounds: 1,

@@ -22,7 +22,15 @@ import {
   type TestEvent,
 } from "../../testkit/src/index.ts";
 import { acceptCommands } from "../src/commands.ts";
-import { type BatchWrite, Fenced, loadBatch, NoSuchEvent, SETTLE_MAX, writeBatch } from "../src/inventory.ts";
+import {
+  type BatchWrite,
+  Fenced,
+  loadBatch,
+  NoSuchEvent,
+  SETTLE_MAX,
+  USER_LOCKS_MAX,
+  writeBatch,
+} from "../src/inventory.ts";
 import { BATCH_LOCK_TIMEOUT_MS, openBatchPool } from "../src/pool.ts";
 import { type Batches, OWNER, openBatches, slotOf as slotFound } from "./batch-under-test.ts";
 
@@ -244,6 +252,28 @@ test("more due holds than one batch settles are settled in pieces", async () => 
   expect(last.words).toEqual(["held"]);
   expect((await statusesOf(event)).filter((status) => status === "expired")).toHaveLength(count);
   expect(await slotOf(event)).toMatchObject({ held: 1, purchased: 0 });
+});
+
+test("a batch locks no more users than it may: beside many commands it settles fewer due holds", async () => {
+  const event = await createEvent(database.pool, { capacities: [2 * USER_LOCKS_MAX] });
+  await dueHolds(event, SETTLE_MAX + 40, 10_000);
+  const users = await createUsers(database.pool, USER_LOCKS_MAX / 2);
+  const locked = async (count: number): Promise<number> => {
+    const commands = users.slice(0, count).map((user) => reserve(event.id, user));
+    const tx = await database.pool.connect();
+    try {
+      await loadBatch(tx, event.id, OWNER, commands, Date.now());
+      const { rows } = await tx.query<{ locks: number }>(
+        "SELECT count(*)::int AS locks FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+      );
+      return rows[0]?.locks ?? 0;
+    } finally {
+      await tx.query("ROLLBACK");
+      tx.release();
+    }
+  };
+  expect(await locked(users.length)).toBe(USER_LOCKS_MAX);
+  expect(await locked(1)).toBe(1 + SETTLE_MAX + 1);
 });
 
 test("many due holds of one second are settled too, though a piece cannot hold them all", async () => {

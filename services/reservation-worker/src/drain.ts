@@ -18,7 +18,7 @@ export const CROWDED_SLICE_MS = 25;
  * Milliseconds between two claims while commands trickle in: they end together, and what each batch costs is paid less
  * often. Whoever came alone shows no stream that is worth waiting for, and a large batch has gathered enough.
  */
-export const GATHER_MS = 10;
+export const GATHER_MS = 8;
 /** Commands from which on a batch is large: it has gathered enough. */
 export const LARGE_BATCH_COMMANDS = 64;
 /** Owners in a row that died with the same jobs in hand, from which on these are tried one command at a time. */

@@ -73,7 +73,10 @@ export async function acceptCommands(db: Queryable, given: readonly AcceptedComm
 export const isUnknownSender = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && error.constraint === "accepted_commands_user_id_users_id_fk";
 
-/** Notes the tickets of kept commands that were not known yet. Those that have ended meanwhile need none. */
+/**
+ * Notes the tickets of kept commands that were not known yet. Those that have ended meanwhile need none. Each is found by
+ * its key and written in its place, in order of ids: whoever takes long here holds up the worker that ends these commands.
+ */
 export async function noteTickets(
   db: Queryable,
   tickets: readonly { readonly id: CommandId; readonly ticket: number }[],
@@ -82,11 +85,11 @@ export async function noteTickets(
   await db.query({
     name: "note-tickets",
     text: `UPDATE accepted_commands a SET ticket = u.ticket
-      FROM (
-        SELECT given.ticket, kept.command_id FROM unnest($1::text[], $2::bigint[]) AS given(id, ticket)
-        JOIN accepted_commands kept ON kept.command_id = given.id
-        ORDER BY kept.command_id FOR NO KEY UPDATE OF kept
-      ) u WHERE a.command_id = u.command_id`,
+      FROM unnest($1::text[], $2::bigint[]) AS u(id, ticket)
+      CROSS JOIN LATERAL (
+        SELECT ctid FROM accepted_commands WHERE ${byKey("command_id", "u.id")} FOR NO KEY UPDATE
+      ) AS kept
+      WHERE a.ctid = kept.ctid`,
     values: [noted.map(({ id }) => id), noted.map(({ ticket }) => ticket)],
   });
 }

@@ -81,7 +81,7 @@ export type { MessageToWrite, Subscriber } from "./inventory-webhooks.ts";
 
 /** Due holds that a batch of few commands settles. More of them are settled in pieces, a transaction each. */
 export const SETTLE_MAX = 384;
-/** Due holds for which there is room beside the most commands. */
+/** Due holds for which there is room beside the most commands, whomever these concern. */
 export const SETTLE_ROOM = 128;
 /** Users that one batch may lock: all drains together must fit Postgres's lock table. */
 export const USER_LOCKS_MAX = 512;
@@ -382,6 +382,7 @@ export async function loadBatch(
   claim: LaneClaim,
   commands: readonly AnyCommand[],
   judgedAt: EpochMs,
+  settleAtMost = SETTLE_MAX,
 ): Promise<LoadedBatch> {
   const known = commands.filter(isKnown);
   const senders = unique(commands.flatMap((command) => command.userId ?? []));
@@ -411,7 +412,7 @@ export async function loadBatch(
   }
   const users = unique([...senders, ...gathered.users]);
   // One hold more than is settled is looked at.
-  const settleMax = Math.min(SETTLE_MAX, USER_LOCKS_MAX - users.length - 1);
+  const settleMax = Math.min(settleAtMost, USER_LOCKS_MAX - users.length - 1);
   const claimants = unique([
     ...reserves.map(({ userId }) => userId),
     ...joins.map(({ userId }) => userId),

@@ -5,7 +5,7 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newId } from "../../runtime/src/index.ts";
 import { openTestDatabase, reserve, type TestDatabase } from "../../testkit/src/index.ts";
-import { acceptCommands, findCommands } from "../src/commands.ts";
+import { acceptCommands, findCommands, noteTickets } from "../src/commands.ts";
 import { openPool } from "../src/pool.ts";
 import type { Queryable } from "../src/queryable.ts";
 import { findReservationOrigins } from "../src/reservations.ts";
@@ -26,6 +26,7 @@ const STATEMENTS = {
   "find-accepted": ["accepted_commands_pkey"],
   "find-outcomes": ["outcomes_pkey"],
   "accept-commands": ["outcomes_pkey"],
+  "note-tickets": ["accepted_commands_pkey"],
   "find-reservation-origins": ["reservations_pkey"],
   "find-waitlist-origins": ["waitlist_entries_pkey"],
 };
@@ -42,6 +43,7 @@ async function sent(): Promise<Map<string, string>> {
   const command = reserve(newId("event"), newId("user"));
   await findCommands(db, [command.id]);
   await acceptCommands(db, [{ command, ticket: null }]);
+  await noteTickets(db, [{ id: command.id, ticket: 1 }]);
   await findReservationOrigins(db, [newId("reservation")]);
   await findEntryOrigins(db, [waitlistEntryIdOf(command.id)]);
   return texts;

@@ -7,22 +7,30 @@ import { ACTIVATIONS, eventKeys } from "./names.ts";
 import { gatherSignals } from "./signals.ts";
 import { leaseOptions, openStaticQueue, signalOptions } from "./static-queues.ts";
 
-/** Commands in an event's queue from which on it is busy. */
+/** Commands in an event's queue from which on it is deep. */
 export const DEEP_COMMANDS = 64;
-/** Commands that a process has sent to an event of late from which on it is busy, though its queue may be empty. */
-export const BUSY_COMMANDS = 8;
-/** Milliseconds that a busy event waits for its turn before the others give way. */
-export const BUSY_WAIT_MS = 1_000;
+/** Commands that a process has seen of an event of late from which on it is hot, though its queue may be empty. */
+export const HOT_COMMANDS = 8;
+/** Milliseconds that a hot or deep event waits for its turn before calm ones give way. */
+export const HOT_WAIT_MS = 1_000;
 
-/** The turn of a busy event comes after those of all calm ones. */
-export type Turn = "calm" | "busy";
+/** Hot and deep events take their turns after all calm ones. */
+export type Turn = "calm" | "hot" | "deep";
 
-/** `depth`: commands that wait, about. `recent`: those that were sent in the last seconds. */
-export const turnOf = ({ depth, recent }: { depth: number; recent: number }): Turn =>
-  depth >= DEEP_COMMANDS || recent >= BUSY_COMMANDS ? "busy" : "calm";
+/** `depth`: commands that wait, about. `recent`: those that were seen in the last seconds. */
+export function turnOf({ depth, recent }: { depth: number; recent: number }): Turn {
+  if (depth >= DEEP_COMMANDS) return "deep";
+  return recent >= HOT_COMMANDS ? "hot" : "calm";
+}
 
 /** BullMQ takes jobs with a priority after all that have none, in the order in which they came. */
 const AFTER_OTHERS = 1;
+
+interface Activation {
+  readonly eventId: EventId;
+  /** How it takes its turn: calmly, when it does not say. */
+  readonly turn?: Turn;
+}
 
 export interface Activations {
   /** Asks for a drain of the event, after its jobs were added. Many calls at once become few. */
@@ -31,20 +39,20 @@ export interface Activations {
   missing(eventIds: readonly EventId[]): Promise<EventId[]>;
   /** How many events wait for a worker. */
   waiting(): Promise<number>;
-  /** Lets the busy event that has waited longest go first, when calm ones have kept it waiting for too long. */
+  /** Lets the hot or deep event that has waited longest go first, when calm ones have kept it waiting for too long. */
   hurry(): Promise<void>;
   close(): Promise<void>;
 }
 
 export function openActivations(redis: Redis, prefix: string): Activations {
-  const queue = openStaticQueue<{ eventId: EventId }>(redis, prefix, ACTIVATIONS);
+  const queue = openStaticQueue<Activation>(redis, prefix, ACTIVATIONS);
   const key = (type: string) => queue.toKey(type);
 
   const signal = gatherSignals((eventId: EventId, turn: Turn = "calm") =>
     queue.add(
       "drain",
-      { eventId },
-      { ...signalOptions(eventId), ...(turn === "calm" ? {} : { priority: AFTER_OTHERS }) },
+      turn === "calm" ? { eventId } : { eventId, turn },
+      turn === "calm" ? signalOptions(eventId) : { ...signalOptions(eventId), priority: AFTER_OTHERS },
     ),
   );
 
@@ -62,7 +70,7 @@ export function openActivations(redis: Redis, prefix: string): Activations {
     async hurry() {
       if ((await redis.llen(key("wait"))) === 0) return;
       const [eldest] = await queue.getJobs(["prioritized"], 0, 0, true);
-      if (eldest === undefined || Date.now() - eldest.timestamp < BUSY_WAIT_MS) return;
+      if (eldest === undefined || Date.now() - eldest.timestamp < HOT_WAIT_MS) return;
       await eldest.changePriority({ lifo: true }).catch(() => undefined); // taken meanwhile
     },
     close: () => queue.close(),
@@ -74,16 +82,17 @@ export interface DrainSlots {
   readonly prefix: string;
   /** Events that this process drains side by side. */
   readonly concurrency: number;
-  /** `busy`: it takes its turn as a busy event, after others. Who was hurried does not. */
-  readonly drain: (eventId: EventId, busy: boolean) => Promise<void>;
+  /** Who was hurried takes its turn as a calm event. */
+  readonly drain: (eventId: EventId, turn: Turn) => Promise<void>;
   readonly onError: (error: Error) => void;
 }
 
 /** Takes activations and drains their events until closed. */
 export function startDrainSlots({ redis, prefix, concurrency, drain, onError }: DrainSlots): Worker {
-  const worker = new Worker<{ eventId: EventId }>(
+  const worker = new Worker<Activation>(
     ACTIVATIONS,
-    (job: Job<{ eventId: EventId }>) => drain(job.data.eventId, job.priority === AFTER_OTHERS),
+    ({ data: { eventId, turn = "calm" }, priority }: Job<Activation>) =>
+      drain(eventId, priority === AFTER_OTHERS ? turn : "calm"),
     leaseOptions(redis, prefix, concurrency),
   );
   worker.on("error", onError);

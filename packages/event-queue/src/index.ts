@@ -12,6 +12,7 @@ export * from "./pace.ts";
 export * from "./producer.ts";
 export * from "./progress.ts";
 export * from "./promotions.ts";
+export { createRecentCommands } from "./recent-commands.ts";
 export * from "./replies.ts";
 export * from "./sender.ts";
 export * from "./serve-timers.ts";

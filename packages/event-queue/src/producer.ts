@@ -4,8 +4,8 @@ import { type Command, type EventId, QUEUE_DEPTH_MAX, servesRunningHold } from "
 import type { Redis } from "ioredis";
 import { type Activations, depthOf, turnOf } from "./activations.ts";
 import { nameBusy } from "./busy-events.ts";
-import { createCrowds } from "./crowds.ts";
 import { type EventKeys, eventKeys } from "./names.ts";
+import { createRecentCommands } from "./recent-commands.ts";
 import { ADD } from "./scripts.ts";
 import { JOB_COMMANDS_MAX, jobName, writeJob } from "./wire.ts";
 
@@ -74,7 +74,7 @@ export function openProducer(options: ProducerOptions): Producer {
   const { redis, prefix, replyTo, newJobId, activations, monotonicMs, onError, onJob } = options;
   const scripted = withAdd(redis);
   const lanes = new Map<EventId, Lane>();
-  const crowds = createCrowds(monotonicMs);
+  const recentCommands = createRecentCommands(monotonicMs);
 
   function laneOf(eventId: EventId): Lane {
     let lane = lanes.get(eventId);
@@ -120,7 +120,9 @@ export function openProducer(options: ProducerOptions): Producer {
     lane.sending = true;
     while (lane.pending.length > 0) {
       const riding = lane.pending.splice(0, JOB_COMMANDS_MAX);
-      const recent = crowds.note(eventId, riding.length);
+      // Only what somebody asked for: timers make nobody hot.
+      const asked = riding.filter(({ command }) => command.userId !== null).length;
+      const recent = recentCommands.note(eventId, asked);
       const adding = add(
         lane.keys,
         riding.map(({ command }) => command),

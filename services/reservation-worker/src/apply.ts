@@ -8,6 +8,7 @@ import {
   type LaneClaim,
   loadBatch,
   NoSuchEvent,
+  SETTLE_MAX,
   SETTLE_ROOM,
   USER_LOCKS_MAX,
   writeBatch,
@@ -92,6 +93,7 @@ export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
   return async (eventId, claim, commands, condemned = new Set()) => {
     let batch = commands.slice(0, whatFits(commands));
     let doomed = condemned;
+    let settleAtMost = SETTLE_MAX;
     let contradictions = 0;
     let overtakings = 0;
     // What a try may have committed before its answer was lost is no repeat of the asker's.
@@ -100,7 +102,10 @@ export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
     for (let tries = 1; ; tries += 1) {
       const startedAt = performance.now();
       try {
-        const outcome = await applyOnce(pool, log, eventId, claim, batch, doomed);
+        const outcome = await applyOnce(pool, log, eventId, claim, batch, {
+          condemned: doomed,
+          settleAtMost,
+        });
         if (outcome.kind !== "applied") return outcome;
         const applied = outcome.applied.map((one) =>
           tried.has(one.command.id) && one.outcome.status !== "withdrawn" ? { ...one, replayed: false } : one,
@@ -118,6 +123,7 @@ export function createApply({ pool, metrics, log, pause }: ApplyDeps): Apply {
             throw new LetGo(`${eventId} is locked elsewhere`, { cause: error });
           case "slow":
             batch = firstHalf(batch);
+            settleAtMost = Math.ceil(settleAtMost / 2); // fewer commands leave room for more of what is due
             break;
           case "transient":
             for (const { id } of batch) tried.add(id);
@@ -197,7 +203,7 @@ async function applyOnce(
   eventId: EventId,
   claim: LaneClaim,
   commands: readonly AnyCommand[],
-  condemned: ReadonlySet<CommandId>,
+  { condemned, settleAtMost }: { condemned: ReadonlySet<CommandId>; settleAtMost: number },
 ): Promise<BatchOutcome> {
   failpoint("before-transaction");
   const tx = await pool.connect();
@@ -207,7 +213,7 @@ async function applyOnce(
       0,
       ...commands.map((command) => logicalTime(command, Number.POSITIVE_INFINITY)),
     );
-    const loaded = await loadBatch(tx, eventId, claim, commands, judgedAt);
+    const loaded = await loadBatch(tx, eventId, claim, commands, judgedAt, settleAtMost);
     const { lane, state, now, strangers, promised, subscribers } = loaded;
     if (lane.paused) {
       await tx.query("COMMIT"); // the fence is taken all the same

@@ -3,7 +3,7 @@
 
 import { Fenced, type LaneClaim } from "@holdfast/db/inventory";
 import type { AnyCommand, Applied, CommandId, EventId } from "@holdfast/domain";
-import { type ClaimedJob, type EventQueue, NotOwner, type Reply } from "@holdfast/event-queue";
+import { type ClaimedJob, type EventQueue, NotOwner, type Reply, type Settled } from "@holdfast/event-queue";
 import { failpoint, type Logger } from "@holdfast/runtime";
 import { type Apply, BATCH_COMMANDS_MAX, type BatchOutcome } from "./apply.ts";
 import type { Asked } from "./follow-ups.ts";
@@ -25,6 +25,8 @@ export const LARGE_BATCH_COMMANDS = 64;
 export const SUSPICIOUS_DEATHS = 2;
 /** Tries of a suspected command, alone in its process, after which it ends `failed`. */
 export const SUSPECT_TRIES_MAX = 2;
+
+const NOTHING_SETTLED: Settled = { jobs: [], suspicionEnds: false };
 
 export interface DrainDeps {
   readonly openQueue: (eventId: EventId, token: string) => EventQueue;
@@ -77,7 +79,7 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
     metrics.tookOver(suspected);
     if (suspected > 0) log.info({ eventId, jobs: suspected, deaths }, "took over what another owner left");
 
-    // From here on, however long that took: each turn claims once at least.
+    // From here on, however long that took: a turn does not end before it has claimed.
     const startedAt = monotonicMs();
     const sliceIsOver = (): boolean =>
       deps.stopping.aborted || monotonicMs() - startedAt > (deps.crowded() ? CROWDED_SLICE_MS : SLICE_MS);
@@ -124,15 +126,22 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
       // What is left of the last job is too little for a batch of its own. But nothing new is taken beside suspects,
       // or to what a slow or contradicting store has just made a smaller batch of.
       const handFirst = (suspected > 0 || !wasWhole) && !hand.isEmpty();
-      const turnIsOver = sliceIsOver() || (isSmall(commands.length) && deps.crowded());
-      const room = handFirst || turnIsOver ? 0 : Math.max(0, BATCH_COMMANDS_MAX - hand.size());
-      if (room > 0 && hand.isEmpty() && isSmall(commands.length) && commands.length > 1) {
-        const rest = GATHER_MS - (monotonicMs() - claimedAt);
-        if (rest >= 1) await deps.pause(rest);
-      }
+      const isSmall = commands.length > 0 && commands.length < LARGE_BATCH_COMMANDS;
+      const claimMax = (): number =>
+        handFirst || sliceIsOver() || (isSmall && deps.crowded())
+          ? 0
+          : Math.max(0, BATCH_COMMANDS_MAX - hand.size());
+      let settled: Settled = { jobs, suspicionEnds };
       if (jobs.length > 0) failpoint("before-settle");
+      const rest = GATHER_MS - (monotonicMs() - claimedAt);
+      if (isSmall && commands.length > 1 && hand.isEmpty() && rest >= 1 && claimMax() > 0) {
+        await queue.settleAndClaim(settled, 0);
+        settled = NOTHING_SETTLED;
+        await deps.pause(rest);
+      }
       claimedAt = monotonicMs();
-      if (jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim({ jobs, suspicionEnds }, room));
+      const room = claimMax();
+      if (settled.jobs.length > 0 || room > 0) hand.add(await queue.settleAndClaim(settled, room));
       if (hand.isEmpty()) break;
     }
     if (await queue.release()) return "finished";
@@ -146,9 +155,6 @@ export async function drain(eventId: EventId, deps: DrainDeps): Promise<DrainEnd
     return "fenced";
   }
 }
-
-/** No batch at all is not small: a turn begins with a claim. */
-const isSmall = (commands: number): boolean => commands > 0 && commands < LARGE_BATCH_COMMANDS;
 
 /** Not awaited either: who watches looks at the tables now and then. */
 function tellProgress(eventId: EventId, applied: readonly Applied[], { progress, log }: DrainDeps): void {

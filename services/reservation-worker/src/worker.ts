@@ -6,7 +6,7 @@ import { lookAtFence, USER_LOCKS_MAX } from "@holdfast/db/inventory";
 import type { EventId } from "@holdfast/domain";
 import {
   type Activations,
-  BUSY_COMMANDS,
+  createRecentCommands,
   depthOf,
   openDeadlines,
   openDeliveries,
@@ -36,8 +36,11 @@ import { createTurnstile } from "./turnstile.ts";
 
 /** Milliseconds for which the answer to "do other events wait?" is believed. */
 const CROWD_BELIEVED_MS = 50;
-/** Busy events that one process drains side by side: more do not finish earlier, and everybody else waits for them. */
-const BUSY_DRAINS_MAX = 4;
+/**
+ * Deep events that one process drains side by side, and hot ones while others wait: more do not finish earlier, and
+ * everybody else waits for them.
+ */
+const TURNSTILE_WIDTH = 4;
 /** Connections for sweeps and readiness; batches have their own pool, one connection for each drain. */
 const SWEEP_CONNECTIONS = 4;
 
@@ -94,7 +97,8 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
   const solitude = createSolitude();
   const running = new Map<EventId, { ended: Promise<void>; stop: AbortController }>();
   const crowd = watchCrowd(activations, onError);
-  const turnstile = createTurnstile(BUSY_DRAINS_MAX);
+  const recentCommands = createRecentCommands(() => performance.now());
+  const turnstile = createTurnstile(TURNSTILE_WIDTH);
 
   /** One drain for each event in a process: a second activation ends the first drain before it begins. */
   async function drainAlone(eventId: EventId): Promise<void> {
@@ -110,11 +114,16 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
       fence: (id) => lookAtFence(batches, id),
       apply,
       solitude,
-      // It has just had a turn.
       activate: async (id) =>
-        activations.signal(id, turnOf({ depth: await depthOf(redis, prefix, id), recent: BUSY_COMMANDS })),
+        activations.signal(
+          id,
+          turnOf({ depth: await depthOf(redis, prefix, id), recent: recentCommands.note(id, 0) }),
+        ),
       publish: (gateway, replies) => publishReplies(redis, prefix, gateway, replies),
-      progress: (id, ended) => publishProgress(redis, prefix, id, ended),
+      progress: (id, ended) => {
+        recentCommands.note(id, ended.length);
+        return publishProgress(redis, prefix, id, ended);
+      },
       followUp,
       crowded: () => crowd() || turnstile.waiting > 0,
       stopping: AbortSignal.any([stopping.signal, stop.signal]),
@@ -137,7 +146,10 @@ export async function startReservationWorker(options: ReservationWorkerOptions):
     redis: patient,
     prefix,
     concurrency: drainSlots,
-    drain: (eventId, busy) => (busy ? turnstile.pass(() => drainAlone(eventId)) : drainAlone(eventId)),
+    drain: (eventId, turn) =>
+      turn === "deep" || (turn === "hot" && crowd())
+        ? turnstile.pass(() => drainAlone(eventId))
+        : drainAlone(eventId),
     onError,
   });
   slots.on("failed", (_job, error) => onLetGo(error));
@@ -188,7 +200,7 @@ async function checkStores({
 
 /**
  * Asks at most once in a while, in the background: drains want an answer at once. In a crowd it also sees to it that
- * busy events get their turns.
+ * hot and deep events get their turns.
  */
 function watchCrowd(
   activations: Pick<Activations, "waiting" | "hurry">,

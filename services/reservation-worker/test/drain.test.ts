@@ -179,7 +179,36 @@ function slowClock(): () => number {
   return () => (ms += GATHER_MS);
 }
 
-test("a turn begins with what it claims: however long it took to get there, it does not end with nothing", async () => {
+test.each([
+  ["ends with a small batch", LARGE_BATCH_COMMANDS - 1, 0, true],
+  ["goes on behind a large one", LARGE_BATCH_COMMANDS, 0, false],
+  ["ends behind a large one when its slice is over", LARGE_BATCH_COMMANDS, CROWDED_SLICE_MS + 1, true],
+])("R4: in a crowd a turn %s", async (_, count, ms, ends) => {
+  const { eventId, commands } = await anEventWith(count);
+  const clock = { ms: 0 };
+  let batches = 0;
+  const deps = stores.deps({
+    monotonicMs: () => clock.ms,
+    crowded: () => true,
+    apply: async (id, claim, given) => {
+      batches += 1;
+      clock.ms += ms;
+      const outcome = await stores.apply(id, claim, given);
+      if (batches === 1) {
+        const more = (await createUsers(stores.database.pool, 1)).map((user) => reserve(eventId, user));
+        await sendEach(stores.crowd, more);
+        commands.push(...more);
+      }
+      return outcome;
+    },
+  });
+  expect(await drain(eventId, deps)).toBe(ends ? "handed-over" : "finished");
+  expect(deps.asked).toEqual(ends ? [eventId] : []);
+  await drain(eventId, stores.deps());
+  await expectOrderly(stores, eventId, commands);
+});
+
+test("a turn does not end before it has claimed, however long it took to get there", async () => {
   const { eventId, commands } = await anEventWith(2);
   const clock = { ms: 0 };
   const deps = stores.deps({

@@ -22,7 +22,7 @@ interface Sizes {
   readonly warmUpSeconds: number;
   /** Before the clock of an overload starts: by then the queue is full, and drained again. */
   readonly fillSeconds: number;
-  /** Commands in the queue with which it counts as full: the event is paused until then. */
+  /** Commands in the queue with which it counts as full: nothing ends before. */
   readonly fullAt: number;
   readonly seconds: number;
   /** The queue is to be so deep that commands are refused; a smoke run has no time for that. */
@@ -79,7 +79,7 @@ export const overload: Row = {
   title: "Twice its capacity",
   about:
     "The peak is the best goodput of closed loops on one hot event. Then twice as many reserves a second are asked for, " +
-    "in an open loop and without waiting for outcomes (`Prefer: respond-async`). The event is paused until its queue is " +
+    "in an open loop and without waiting for outcomes (`Prefer: respond-async`). Its lane is locked until the queue is " +
     `full (${QUEUE_DEPTH_MAX} commands), then it is drained while the load goes on. Goodput is what ended in the ` +
     "tables, succeeded or by the rules, in a second; what is refused is refused with 503 `queue-full`, and its time counts " +
     "from the moment at which it was to be asked. Peaks and overload are of the same round. A command for which nobody " +
@@ -182,19 +182,22 @@ const pressed = (
     },
   });
 
-/** Before anything else, lest the first commands of the load end. */
+/** Holds the lane, as a slow store would, so that nothing ends: before the first command of the load could. */
 async function drainOnceFull(pool: pg.Pool, fullAt: number, withinSeconds: number): Promise<void> {
-  await pool.query("UPDATE event_lanes SET paused_at = now()");
   const isFull = async (): Promise<boolean> => {
     const { rows } = await pool.query<{ waiting: number }>(
       "SELECT count(*)::int AS waiting FROM accepted_commands",
     );
     return (rows[0]?.waiting ?? 0) >= fullAt;
   };
+  const holder = await pool.connect();
   try {
+    await holder.query("BEGIN");
+    await holder.query("SELECT FROM event_lanes FOR UPDATE");
     await until("a queue to be full", isFull, withinSeconds * MS_PER_SECOND);
   } finally {
-    await pool.query("UPDATE event_lanes SET paused_at = NULL");
+    await holder.query("ROLLBACK");
+    holder.release();
   }
 }
 

@@ -30,6 +30,8 @@ const NAMES: ArgsDef = Object.fromEntries(
   ROWS.map(({ name, title }) => [name, { type: "positional", required: false, description: title }]),
 );
 
+const interrupted = new AbortController();
+
 const bench = defineCommand({
   meta: {
     name: "bench",
@@ -42,7 +44,6 @@ const bench = defineCommand({
     const rows = chosen(args._, smoke || args.full === true);
     const say = (text: string): void =>
       void (args.json === "-" ? process.stderr : process.stdout).write(`${text}\n`);
-    const interrupted = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const)
       process.once(signal, () =>
         interrupted.abort(
@@ -119,4 +120,6 @@ try {
 } catch (error) {
   process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = 1;
+  // All is closed; but whatever sleeps in a block that was broken off would keep the process for as long.
+  if (interrupted.signal.aborted) process.exit();
 }

@@ -107,7 +107,7 @@ describe("the report", () => {
   test("tells of a row what is done, what came of it, and on what", () => {
     const report = reportOf(RESULT);
     for (const said of [
-      "## A rush: 1,000 clients\n\nEverybody comes at once.\n\n`pnpm bench rush`, about 7 min.",
+      "## A rush: 1,000 clients\n\nEverybody comes at once.\n\n`npx pnpm@12 bench rush`, about 7 min.",
       "Measured on 2026-01-02, commit `012345678`, 9 rounds.",
       "![Rush & <crowd>](rush-throughput.svg)",
       "**Medians**\n\n| variant | a second |\n|---|--:|\n| a\\|b | 12,346 |",

@@ -13,8 +13,9 @@ const HEAD = `<!-- Written by \`pnpm bench report\` from results/*.json: change 
 # Report
 
 What was measured of [Holdfast](../../README.md), and how that stands to its goals. How it is measured, and against whom, is in
-[the README](README.md). Each figure tells when it was taken, and of which commit; microseconds and rates are those of the
-machine that its row names, ratios travel further.
+[the README](README.md), and [why what is missed is missed](README.md#what-is-missed-and-why), too. A goal is what is aimed at,
+a floor what must hold. Each figure tells when it was taken, and of which commit, for not all are of the last one;
+microseconds and rates are those of the machine that its row names, ratios travel further.
 `;
 
 /** The picture of a plot, beside the report. */
@@ -48,7 +49,7 @@ function goalsTable(rows: readonly Row[], known: ReadonlyMap<string, Result>): s
 }
 
 function section({ name, title, about, minutes }: Row, result: Result | undefined): string {
-  const head = `## ${title}\n\n${about}\n\n\`pnpm bench ${name}\`, about ${minutes} min.`;
+  const head = `## ${title}\n\n${about}\n\n\`npx pnpm@12 bench ${name}\`, about ${minutes} min.`;
   if (result === undefined) return `${head}\n\nNot measured yet.\n`;
   const { findings, machine, rounds } = result;
   const asked = rounds === null ? "" : `, ${rounds} rounds`;

@@ -254,12 +254,20 @@ test("more due holds than one batch settles are settled in pieces", async () => 
   expect(await slotOf(event)).toMatchObject({ held: 1, purchased: 0 });
 });
 
-test("a batch locks no more users than it may: beside many commands it settles fewer due holds", async () => {
+test("a batch locks no more users than it may, whomever its commands concern: it settles fewer due holds", async () => {
+  const OTHERS = 127;
   const event = await createEvent(database.pool, { capacities: [2 * USER_LOCKS_MAX] });
+  const others = await createUsers(database.pool, OTHERS);
+  const theirs = others.map((user) => reserve(event.id, user));
+  await apply(event.id, theirs);
   await dueHolds(event, SETTLE_MAX + 40, 10_000);
+  await database.pool.query(
+    "UPDATE reservations SET expires_at = clock_timestamp() + interval '1 hour' WHERE user_id = ANY ($1)",
+    [others],
+  );
   const users = await createUsers(database.pool, USER_LOCKS_MAX / 2);
-  const locked = async (count: number): Promise<number> => {
-    const commands = users.slice(0, count).map((user) => reserve(event.id, user));
+  const [organizer] = users as [UserId];
+  const locked = async (commands: readonly Command[]): Promise<number> => {
     const tx = await database.pool.connect();
     try {
       await loadBatch(tx, event.id, OWNER, commands, Date.now());
@@ -272,8 +280,11 @@ test("a batch locks no more users than it may: beside many commands it settles f
       tx.release();
     }
   };
-  expect(await locked(users.length)).toBe(USER_LOCKS_MAX);
-  expect(await locked(1)).toBe(1 + SETTLE_MAX + 1);
+  expect(await locked([reserve(event.id, organizer)])).toBe(1 + SETTLE_MAX + 1);
+  expect(await locked(users.map((user) => reserve(event.id, user)))).toBe(USER_LOCKS_MAX);
+  const ofOrganizer = { role: "organizer" } as const;
+  const cancels = theirs.map(({ id }) => cancel(event.id, organizer, reservationIdOf(id), ofOrganizer));
+  expect(await locked(cancels)).toBe(USER_LOCKS_MAX); // with the owners, who are known by then
 });
 
 test("many due holds of one second are settled too, though a piece cannot hold them all", async () => {
